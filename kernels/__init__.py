@@ -1,0 +1,25 @@
+"""Neural-network kernels you can read loop by loop, and that are as fast as the machine."""
+
+from kernels.conv import ConvGradients, conv2d, conv2d_backward
+from kernels.core.ladder import Ladder, Rung, ladder, ladders
+from kernels.core.memory import clear_memory, set_workspace_limit
+from kernels.core.threads import get_num_threads, set_num_threads
+from kernels.gemm import LinearGradients, linear, linear_backward, matmul
+
+__all__ = [
+    "ConvGradients",
+    "Ladder",
+    "LinearGradients",
+    "Rung",
+    "clear_memory",
+    "conv2d",
+    "conv2d_backward",
+    "get_num_threads",
+    "ladder",
+    "ladders",
+    "linear",
+    "linear_backward",
+    "matmul",
+    "set_num_threads",
+    "set_workspace_limit",
+]

@@ -1,0 +1,1 @@
+"""What every family stands on: compilation, memory, threads, validation, ladders."""

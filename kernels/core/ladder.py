@@ -1,0 +1,281 @@
+"""Rung and Ladder: one operation written several times, each one idea beyond the one it builds on.
+
+The ladders are the registry that everything reads: the front doors choose a rung here, the tests
+hold every rung to the family's reference, the bench times them, the READMEs list them. Adding a row
+is all it takes for a rung to be dispatched, tested, timed and listed.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from kernels.core import checks, memory, threads
+
+
+def _accepts(problem: Any, direction: str) -> str | None:
+    return None
+
+
+def _no_scratch(problem: Any, direction: str) -> int:
+    return 0
+
+
+@dataclass(frozen=True)
+class Rung:
+    """One way to compute an operation.
+
+    Parameters
+    ----------
+    name : str
+        Its idea in a word: what ``algorithm=`` takes.
+    idea : str
+        What it changes against the rung it builds on, in a sentence.
+    builds_on : str or None
+        The name of the rung below; None for the first.
+    target : {"cpu", "cuda"}
+        Where it runs.
+    run : mapping of direction to compiled function
+        Directions are "forward" and a gradient's name: "dx", "dw", "db". The arguments are flat and
+        the same on every rung of a ladder: arrays, numbers, tuples of ints, the output; then
+        scratch, for a rung that asks for it.
+    refuses : callable (problem, direction) -> str or None
+        Why it cannot do a problem; None if it can.
+    cost : callable (problem, direction) -> float
+        Its time in arbitrary units, the same on all rungs of a ladder. Reads shapes, options, dtype
+        and vector width; never data or the thread count.
+    scratch : callable (problem, direction) -> int
+        Elements of scratch it needs, of the problem's dtype; 0 for none.
+    """
+
+    name: str
+    idea: str
+    builds_on: str | None
+    run: Mapping[str, Callable]
+    cost: Callable[[Any, str], float]
+    target: str = "cpu"
+    refuses: Callable[[Any, str], str | None] = _accepts
+    scratch: Callable[[Any, str], int] = _no_scratch
+
+    def source(self, direction: str = "forward") -> str:
+        """Python source of the loop that serves `direction`."""
+        kernel = self.run[direction]
+        return inspect.getsource(getattr(kernel, "py_func", kernel))
+
+
+@dataclass
+class Ladder:
+    """The rungs of one operation, from the formula up.
+
+    Iterates over its rungs; ``ladder["naive"]`` is one of them; printing it lists them.
+
+    Parameters
+    ----------
+    name : str
+        The public function: ``kernels.<name>``.
+    family : str
+        The folder: ``kernels.<family>``.
+    directions : tuple of str
+        "forward" and the gradients.
+    rungs : list of Rung
+    """
+
+    name: str
+    family: str
+    directions: tuple[str, ...]
+    rungs: list[Rung] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        for rung in self.rungs:
+            self._check(rung)
+        _ladders[self.name] = self
+
+    def add(self, rung: Rung) -> None:
+        """Put a rung on top."""
+        self._check(rung)
+        self.rungs.append(rung)
+
+    def _check(self, rung: Rung) -> None:
+        unknown = set(rung.run) - set(self.directions)
+        if unknown or not rung.run:
+            raise ValueError(
+                f"rung {rung.name!r} of {self.name}: directions {sorted(unknown)} are not the ladder's"
+            )
+
+    def __iter__(self) -> Iterator[Rung]:
+        return iter(self.rungs)
+
+    def __getitem__(self, name: str) -> Rung:
+        for rung in self.rungs:
+            if rung.name == name:
+                return rung
+        raise ValueError(
+            f"algorithm: expected 'auto' or one of {[r.name for r in self.rungs]} for {self.name}, got {name!r}"
+        )
+
+    def __str__(self) -> str:
+        lines = [f"{self.name} ({', '.join(self.directions)})"]
+        for rung in self.rungs:
+            below = f"on {rung.builds_on}" if rung.builds_on else "the formula"
+            lines.append(f"  {rung.name:<12} {below:<14} {rung.idea}  [{', '.join(rung.run)}]")
+        return "\n".join(lines)
+
+    def reference(self, direction: str = "forward") -> Callable:
+        """NumPy oracle for a direction: it takes what the public function takes."""
+        module = importlib.import_module(f"kernels.{self.family}.reference")
+        suffix = "" if direction == "forward" else f"_{direction}"
+        return getattr(module, self.name + suffix)
+
+    def refusal(self, rung: Rung, problem: Any, direction: str) -> str | None:
+        """Why `rung` cannot do this problem now, or None."""
+        if direction not in rung.run:
+            return f"it has no {direction}, only {', '.join(rung.run)}"
+        reason = rung.refuses(problem, direction)
+        if reason is not None:
+            return reason
+        limit = memory.workspace_limit()
+        if limit is not None:
+            needed = rung.scratch(problem, direction) * problem.itemsize
+            if needed > limit:
+                return f"it needs {needed:,} bytes of scratch, and the workspace limit is {limit:,}"
+        return None
+
+    def choose(self, problem: Any, direction: str = "forward", algorithm: str = "auto") -> Rung:
+        """Pick the accepting rung of least cost, or the one asked for.
+
+        Raises
+        ------
+        ValueError
+            If `algorithm` is no rung of this ladder, or that rung cannot do the problem: with its
+            reason.
+        MemoryError
+            If no rung fits the workspace limit.
+        """
+        if algorithm != "auto":
+            rung = self[algorithm]
+            reason = self.refusal(rung, problem, direction)
+            if reason is not None:
+                raise ValueError(
+                    f"algorithm: {algorithm!r} cannot do {direction} of this {self.name}: {reason}"
+                )
+            return rung
+        best, least = None, float("inf")
+        for rung in self.rungs:
+            if rung.target == "cpu" and self.refusal(rung, problem, direction) is None:
+                cost = rung.cost(problem, direction)
+                if best is None or cost < least:
+                    best, least = rung, cost
+        if best is None:
+            reasons = "; ".join(
+                f"{r.name}: {self.refusal(r, problem, direction)}" for r in self.rungs
+            )
+            raise MemoryError(f"no rung of {self.name} can do {direction} of {problem}: {reasons}")
+        return best
+
+    def compute(
+        self,
+        job: Job,
+        *,
+        algorithm: str = "auto",
+        out: np.ndarray | None = None,
+        inputs: Sequence[np.ndarray] = (),
+    ) -> np.ndarray:
+        """Choose a rung for one job, allocate its output (or check the caller's), run it.
+
+        `inputs` are arrays beside the job's own that `out` must not overlap.
+        """
+        rung = self.choose(job.problem, job.direction, algorithm)
+        result = job.output(out, inputs)
+        self._run(rung, job, result)
+        return result
+
+    def gradients(
+        self, jobs: Mapping[str, Job], needs: Any, *, algorithm: str = "auto", out: Any = None
+    ) -> dict[str, np.ndarray | None]:
+        """Compute the gradients that `needs` names, None for the others.
+
+        All rungs are chosen and all of the caller's outputs checked before the first is written.
+        """
+        needs = checks.needs(needs, tuple(jobs))
+        given = checks.outs(out, needs)
+        rungs = {n: self.choose(jobs[n].problem, jobs[n].direction, algorithm) for n in needs}
+        taken = [x for job in jobs.values() for x in job.arrays]
+        for name in needs:
+            if given[name] is not None:
+                jobs[name].output(given[name], taken)
+                taken.append(given[name])
+        results: dict[str, np.ndarray | None] = dict.fromkeys(jobs)
+        for name in needs:
+            results[name] = jobs[name].output(given[name], ())
+            self._run(rungs[name], jobs[name], results[name])
+        return results
+
+    def _run(self, rung: Rung, job: Job, result: np.ndarray) -> None:
+        args = (*job.args, result if job.view is None else result.reshape(job.view))
+        scratch = rung.scratch(job.problem, job.direction)
+        if scratch:
+            args = (*args, memory.empty(scratch, job.problem.dtype))
+        threads.run(rung.run[job.direction], args, job.problem.work(job.direction))
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """One direction of one problem, with the arguments that its loop takes before the output.
+
+    Parameters
+    ----------
+    direction : str
+    problem : the family's problem
+    args : tuple
+        Flat arguments up to the output.
+    shape : tuple of int
+        The output's, as the caller sees it; its dtype is the problem's unless `dtype` is given.
+    view : tuple of int, optional
+        The shape in which the loop sees it.
+    """
+
+    direction: str
+    problem: Any
+    args: tuple[Any, ...]
+    shape: tuple[int, ...]
+    view: tuple[int, ...] | None = None
+    dtype: Any = None
+
+    @property
+    def arrays(self) -> list[np.ndarray]:
+        """The arrays among its arguments."""
+        return [x for x in self.args if isinstance(x, np.ndarray)]
+
+    def output(self, out: np.ndarray | None, inputs: Sequence[np.ndarray]) -> np.ndarray:
+        """The caller's output if it fits, or a fresh one."""
+        dtype = self.problem.dtype if self.dtype is None else self.dtype
+        if out is None:
+            return memory.empty(self.shape, dtype)
+        return checks.out(out, self.shape, dtype, [*self.arrays, *inputs])
+
+
+_ladders: dict[str, Ladder] = {}
+
+
+def ladder(name: str) -> Ladder:
+    """Return the ladder of a public operation: names, ideas, what builds on what, source, costs.
+
+    Raises
+    ------
+    ValueError
+        If there is no such operation; the message lists those that exist.
+    """
+    try:
+        return _ladders[name]
+    except (KeyError, TypeError):
+        raise ValueError(f"name: expected one of {sorted(_ladders)}, got {name!r}") from None
+
+
+def ladders() -> tuple[Ladder, ...]:
+    """All ladders, by family and name."""
+    return tuple(sorted(_ladders.values(), key=lambda each: (each.family, each.name)))
