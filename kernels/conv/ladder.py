@@ -1,6 +1,6 @@
 """The rungs of conv2d."""
 
-from kernels.conv import naive, parallel, reordered
+from kernels.conv import im2col, naive, parallel, reordered
 from kernels.core.ladder import Ladder, Rung
 
 
@@ -12,6 +12,12 @@ def _rate(flops_per_ns, strided=None):
         return problem.flops(direction) / rate
 
     return cost
+
+
+def _lowered(p, direction):
+    """Cost in ns: the product, and making (or adding back) each element of the column matrix."""
+    columns = p.n * p.groups * p.taps * p.oh * p.ow
+    return 2000 + p.flops(direction) / 30.0 + columns
 
 
 CONV2D = Ladder(
@@ -39,6 +45,14 @@ CONV2D = Ladder(
             "reordered",
             {"forward": parallel.conv2d, "dx": parallel.dx, "dw": parallel.dw, "db": parallel.db},
             _rate(8.1, 2.1),  # never slower: where threads do not pay it is the same loop
+        ),
+        Rung(
+            "im2col",
+            "lowered to gemm: panels of the column matrix, made in cache",
+            "parallel",
+            {"forward": im2col.conv2d, "dx": im2col.dx, "dw": im2col.dw},
+            _lowered,
+            scratch=im2col.scratch,
         ),
     ],
 )

@@ -23,7 +23,7 @@ class ConvProblem:
     oh: int
     ow: int
     stride: tuple[int, int] = (1, 1)
-    padding: tuple[tuple[int, int], tuple[int, int]] = ((0, 0), (0, 0))
+    padding: tuple[tuple[int, int], ...] = ((0, 0), (0, 0))
     dilation: tuple[int, int] = (1, 1)
     groups: int = 1
     dtype: np.dtype = FLOAT32

@@ -56,7 +56,7 @@ def conv2d(x, w, b=None, *, stride=1, padding=0, dilation=1, groups=1, activatio
 
     def apply(windows, wg, bias):
         y = np.einsum("ngchwrs,gkcrs->ngkhw", windows, wg, optimize=True)
-        return y.reshape(y.shape[0], -1, *y.shape[3:]) + bias[:, None, None]
+        return y.reshape(y.shape[0], len(w), *y.shape[3:]) + bias[:, None, None]
 
     y = apply(windows, wg, bias)
     scale = apply(np.abs(windows), np.abs(wg), np.abs(bias))
@@ -70,7 +70,7 @@ def conv2d_dx(dy, x, w, *, stride=1, padding=0, dilation=1, groups=1):
     stride, dilation, pads, xp = _setup(x, w, stride, padding, dilation)
     dy = np.asarray(dy, np.float64)
     n, _, oh, ow = dy.shape
-    dyg = dy.reshape(n, groups, -1, oh, ow)
+    dyg = dy.reshape(n, groups, len(w) // groups, oh, ow)
     wg = np.asarray(w, np.float64).reshape(groups, -1, *w.shape[1:])
 
     def scatter(dyg, wg):
@@ -81,7 +81,7 @@ def conv2d_dx(dy, x, w, *, stride=1, padding=0, dilation=1, groups=1):
                 top, left = r * dilation[0], s * dilation[1]
                 rows = slice(top, top + (oh - 1) * stride[0] + 1, stride[0])
                 columns = slice(left, left + (ow - 1) * stride[1] + 1, stride[1])
-                total[:, :, rows, columns] += share.reshape(n, -1, oh, ow)
+                total[:, :, rows, columns] += share.reshape(n, x.shape[1], oh, ow)
         (top, _), (left, _) = pads
         return total[:, :, top : top + x.shape[2], left : left + x.shape[3]]
 
@@ -94,7 +94,7 @@ def conv2d_dw(dy, x, w, *, stride=1, padding=0, dilation=1, groups=1):
     stride, dilation, _, xp = _setup(x, w, stride, padding, dilation)
     windows = _grouped(_windows(xp, w.shape[2:], stride, dilation), groups)
     dy = np.asarray(dy, np.float64)
-    dyg = dy.reshape(len(dy), groups, -1, *dy.shape[2:])
+    dyg = dy.reshape(len(dy), groups, len(w) // groups, *dy.shape[2:])
 
     def correlate(dyg, windows):
         return np.einsum("ngkhw,ngchwrs->gkcrs", dyg, windows, optimize=True).reshape(w.shape)

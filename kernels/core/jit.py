@@ -25,6 +25,7 @@ import hashlib
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from types import FunctionType
 from typing import Any
 
 from numba import njit
@@ -123,10 +124,12 @@ class _LazyCache(caching._Cache):
 
 
 def _compile(py_func: Callable, *, fastmath: Any, parallel: bool = False) -> Any:
-    dispatcher = njit(fastmath=fastmath, parallel=parallel, nogil=True, error_model="numpy")(
+    dispatcher: Any = njit(fastmath=fastmath, parallel=parallel, nogil=True, error_model="numpy")(
         py_func
     )
-    if not config.DISABLE_JIT:  # with NUMBA_DISABLE_JIT=1 the loops run as plain Python
+    if not getattr(
+        config, "DISABLE_JIT", False
+    ):  # with NUMBA_DISABLE_JIT=1 the loops run as plain Python
         dispatcher._cache = _LazyCache(py_func)
     return dispatcher
 
@@ -141,16 +144,16 @@ def exact(py_func: Callable) -> Any:
     return _compile(py_func, fastmath=False)
 
 
-def parallel(py_func: Callable) -> Any:
+def parallel(py_func: Any) -> Any:
     """Compile a `prange` loop over threads, with its serial twin as ``.serial``."""
     dispatcher = _compile(py_func, fastmath=False, parallel=True)
     dispatcher.serial = _compile(_twin(py_func), fastmath=False)
     return dispatcher
 
 
-def _twin(py_func: Callable) -> Callable:
+def _twin(py_func: FunctionType) -> Callable:
     """Give the same function another name, so that the two keep separate cache entries."""
-    twin = type(py_func)(
+    twin = FunctionType(
         py_func.__code__, py_func.__globals__, py_func.__name__, py_func.__defaults__
     )
     twin.__qualname__ = py_func.__qualname__ + "_serial"

@@ -11,6 +11,7 @@ import importlib
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -65,6 +66,8 @@ class Rung:
     def source(self, direction: str = "forward") -> str:
         """Python source of the loop that serves `direction`."""
         kernel = self.run[direction]
+        if isinstance(kernel, partial):  # a composition over another ladder's loop
+            kernel = kernel.args[0]
         return inspect.getsource(getattr(kernel, "py_func", kernel))
 
 
@@ -211,8 +214,9 @@ class Ladder:
                 taken.append(given[name])
         results: dict[str, np.ndarray | None] = dict.fromkeys(jobs)
         for name in needs:
-            results[name] = jobs[name].output(given[name], ())
-            self._run(rungs[name], jobs[name], results[name])
+            result = jobs[name].output(given[name], ())
+            self._run(rungs[name], jobs[name], result)
+            results[name] = result
         return results
 
     def _run(self, rung: Rung, job: Job, result: np.ndarray) -> None:

@@ -58,7 +58,7 @@ def set_num_threads(n: int | None) -> None:
         return
     if isinstance(n, bool) or not hasattr(n, "__index__"):
         raise TypeError(f"n: expected an integer or None, got {n!r}")
-    most = numba.config.NUMBA_NUM_THREADS
+    most: int = getattr(numba.config, "NUMBA_NUM_THREADS")  # noqa: B009, set at run time
     if not 1 <= int(n) <= most:
         raise ValueError(f"n: expected 1 to {most} threads (NUMBA_NUM_THREADS), got {n}")
     _requested = int(n)

@@ -1,0 +1,62 @@
+"""How each ladder is called, and its reference: what tests and bench need to run any rung.
+
+A forward call is ``kernels.NAME(*arrays, **options)``; a gradient ``kernels.NAME_backward`` with dy
+first and then what the operation keeps: its inputs, its output, or the winners of a maximum.
+"""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import numpy as np
+
+import kernels
+
+FROM_OUTPUT = ("sigmoid", "tanh", "softmax", "log_softmax")
+NOT_IN_BACKWARD = ("activation",)
+
+
+def inputs(
+    name: str, direction: str, arrays: tuple, options: dict[str, Any], seed: int = 0
+) -> tuple[tuple, dict[str, Any]]:
+    """Turn the arguments of the forward into those of `direction`, drawing dy afresh."""
+    if direction == "forward":
+        return arrays, options
+    y = ours(name, "forward", arrays, options)
+    dy = np.random.default_rng(seed).standard_normal(y.shape).astype(y.dtype)
+    options = {key: v for key, v in options.items() if key not in NOT_IN_BACKWARD}
+    if name in FROM_OUTPUT:
+        return (dy, y), options
+    if name == "max_pool2d":
+        kind = (True, "window")[seed % 2]
+        _, winners = kernels.max_pool2d(*arrays, **options, return_indices=kind)
+        return (dy, winners, arrays[0].shape, arrays[1]), options
+    if name == "avg_pool2d":
+        return (dy, arrays[0].shape, arrays[1]), options
+    if name == "dropout":
+        return (dy, arrays[1]), options
+    if name in ("conv2d", "linear"):
+        return (dy, *arrays[:2]), options
+    return (dy, *arrays), options
+
+
+def ours(
+    name: str,
+    direction: str,
+    arrays: tuple,
+    options: dict[str, Any],
+    *,
+    algorithm: str = "auto",
+    out: np.ndarray | None = None,
+) -> np.ndarray:
+    """Call the public function."""
+    function = getattr(kernels, name if direction == "forward" else f"{name}_backward")
+    if "needs" in inspect.signature(function).parameters:
+        options = {**options, "needs": (direction.removeprefix("d"),)}
+    return function(*arrays, **options, algorithm=algorithm, out=out)
+
+
+def reference(name: str, direction: str, arrays: tuple, options: dict[str, Any]) -> tuple:
+    """Call the family's oracle: (value, scale, terms)."""
+    return kernels.ladder(name).reference(direction)(*arrays, **options)

@@ -1,0 +1,32 @@
+"""The one check that tests and bench share: is a result as close to its reference as rounding allows?
+
+    |got − value| ≤ (4 + √terms)·eps·scale
+
+value, scale (the sum of the magnitudes that were summed) and terms (how many) come from the family's
+reference. Where the reference is NaN the result must be, and nowhere else; infinities must agree.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+
+def ratio(got: np.ndarray, judged: tuple[Any, Any, int]) -> float:
+    """Largest error as a share of its bound: at most 1 passes; infinity where NaN or shape differ."""
+    value, scale, terms = (np.asarray(part, np.float64) for part in judged)
+    got = np.asarray(got)
+    if got.shape != value.shape:
+        return float("inf")
+    if got.size == 0:
+        return 0.0
+    exact = (got == value) | (np.isnan(got) & np.isnan(value))
+    if exact.all():
+        return 0.0
+    info = np.finfo(got.dtype)
+    bound = (4 + np.sqrt(terms)) * float(info.eps) * scale + 4 * float(info.smallest_subnormal)
+    with np.errstate(invalid="ignore", over="ignore"):
+        share = np.abs(got.astype(np.float64) - value) / bound
+    share = np.where(exact, 0.0, share)
+    return float("inf") if np.isnan(share).any() else float(share.max())

@@ -1,0 +1,204 @@
+"""Hypothesis strategies: shapes, options, dtypes, memory layouts, for every ladder.
+
+`PROBLEMS[ladder]` draws (arrays, options) of the forward call. Whoever adds a ladder adds a row.
+"""
+
+import numpy as np
+from hypothesis import strategies as st
+
+DTYPES = st.sampled_from([np.float32, np.float64])
+LAYOUTS = st.sampled_from(
+    ["c", "fortran", "sliced", "reversed", "swapped", "unaligned", "readonly"]
+)
+
+
+def laid_out(x, layout):
+    """Return an array equal to x that lies in memory as `layout` says."""
+    if layout == "fortran":
+        return np.asfortranarray(x)
+    if layout == "sliced":
+        wide = np.zeros((*x.shape[:-1], 2 * x.shape[-1]), x.dtype)
+        wide[..., ::2] = x
+        return wide[..., ::2]
+    if layout == "reversed":
+        return np.ascontiguousarray(x[..., ::-1])[..., ::-1]
+    if layout == "swapped":
+        return x.astype(x.dtype.newbyteorder())
+    if layout == "unaligned":
+        raw = np.zeros(x.nbytes + 1, np.uint8)
+        view = raw[1:].view(x.dtype).reshape(x.shape)
+        view[...] = x
+        return view
+    if layout == "readonly":
+        x = x.copy()
+        x.flags.writeable = False
+    return x
+
+
+@st.composite
+def arrays(draw, shape, dtype):
+    """Draw normal values of one shape and dtype, in any memory layout."""
+    seed = draw(st.integers(0, 2**32 - 1))
+    x = np.random.default_rng(seed).standard_normal(shape).astype(dtype)
+    return laid_out(x, draw(LAYOUTS)) if len(shape) else x
+
+
+def _pads(draw, kernel):
+    one = st.integers(0, 2)
+    return draw(
+        st.one_of(
+            one,
+            st.tuples(one, one),
+            st.tuples(st.tuples(one, one), st.tuples(one, one)),
+            st.sampled_from(["valid", "same", "same_upper", "same_lower"]),
+        )
+    )
+
+
+def _room(padding, axis):
+    """The least padding that this form gives along an axis, both sides together."""
+    if isinstance(padding, str):
+        return 0
+    side = padding if isinstance(padding, int) else padding[axis]
+    return 2 * side if isinstance(side, int) else sum(side)
+
+
+@st.composite
+def conv2d(draw):
+    dtype = draw(DTYPES)
+    groups = draw(st.sampled_from([1, 1, 2, 3]))
+    channels, filters = draw(st.integers(1, 3)), draw(st.integers(1, 4))
+    kernel = draw(st.tuples(st.integers(1, 4), st.integers(1, 4)))
+    dilation = draw(st.sampled_from([1, 2, (1, 3), (2, 1)]))
+    padding = _pads(draw, kernel)
+    rates = (dilation, dilation) if isinstance(dilation, int) else dilation
+    size = [
+        max(1, d * (k - 1) + 1 - _room(padding, axis)) + draw(st.integers(0, 9))
+        for axis, (k, d) in enumerate(zip(kernel, rates))
+    ]
+    x = draw(arrays((draw(st.integers(0, 3)), channels * groups, *size), dtype))
+    w = draw(arrays((filters * groups, channels, *kernel), dtype))
+    b = draw(st.one_of(st.none(), arrays((filters * groups,), dtype)))
+    options = {
+        "stride": draw(st.sampled_from([1, 2, (1, 2), (3, 1)])),
+        "padding": padding,
+        "dilation": dilation,
+        "groups": groups,
+        "activation": draw(st.sampled_from([None, "relu"])),
+    }
+    return (x, w, b), options
+
+
+@st.composite
+def matmul(draw):
+    dtype = draw(DTYPES)
+    extent = st.one_of(st.integers(1, 20), st.sampled_from([63, 65, 130, 300]))
+    m, n, k = draw(extent), draw(extent), draw(extent)
+    lead_a = draw(st.sampled_from([(), (), (2,), (1,), (3, 2)]))
+    lead_b = draw(st.sampled_from([(), (), lead_a, lead_a[-1:]]))
+    a, b = draw(arrays((*lead_a, m, k), dtype)), draw(arrays((*lead_b, k, n), dtype))
+    if draw(st.booleans()):
+        a = np.ascontiguousarray(a.swapaxes(-1, -2)).swapaxes(-1, -2)
+    if draw(st.booleans()):
+        b = np.ascontiguousarray(b.swapaxes(-1, -2)).swapaxes(-1, -2)
+    return (a, b), {}
+
+
+@st.composite
+def linear(draw):
+    dtype = draw(DTYPES)
+    lead = draw(st.sampled_from([(), (1,), (5,), (70,), (2, 3), (0,)]))
+    d, h = draw(st.integers(1, 70)), draw(st.integers(1, 70))
+    x, w = draw(arrays((*lead, d), dtype)), draw(arrays((h, d), dtype))
+    b = draw(st.one_of(st.none(), arrays((h,), dtype)))
+    return (x, w, b), {"activation": draw(st.sampled_from([None, "relu"]))}
+
+
+@st.composite
+def _pool(draw, extra):
+    dtype = draw(DTYPES)
+    kernel = draw(st.tuples(st.integers(1, 4), st.integers(1, 4)))
+    dilation = draw(st.sampled_from([1, 1, 2, (1, 2)]))
+    rates = (dilation, dilation) if isinstance(dilation, int) else dilation
+    span = [d * (k - 1) + 1 for k, d in zip(kernel, rates)]
+    padding = draw(
+        st.one_of(
+            st.just(0),
+            st.just("same"),
+            st.just("same_lower"),
+            st.tuples(*[st.tuples(st.integers(0, e // 2), st.integers(0, e // 2)) for e in span]),
+        )
+    )
+    size = [e + draw(st.integers(0, 9)) for e in span]
+    x = draw(arrays((draw(st.integers(0, 2)), draw(st.integers(1, 3)), *size), dtype))
+    options = {
+        "stride": draw(st.sampled_from([None, 1, 2, (1, 3)])),
+        "padding": padding,
+        "dilation": dilation,
+        "ceil_mode": draw(st.booleans()),
+        **draw(extra),
+    }
+    return (x, kernel), options
+
+
+@st.composite
+def _elementwise(draw, scale=3.0):
+    shape = draw(st.sampled_from([(1,), (7,), (3, 5), (2, 3, 4, 5), (0, 3), (40000,)]))
+    x = draw(arrays(shape, draw(DTYPES)))
+    return ((x * x.dtype.type(scale)).astype(x.dtype),), {}
+
+
+@st.composite
+def _along_axis(draw):
+    shape = draw(st.sampled_from([(1,), (7,), (3, 5), (2, 3, 4), (2, 3, 4, 5), (0, 3), (300, 40)]))
+    x = draw(arrays(shape, draw(DTYPES)))
+    return (x,), {"axis": draw(st.integers(-len(shape), len(shape) - 1).filter(lambda a: shape[a]))}
+
+
+@st.composite
+def cross_entropy(draw):
+    inner = draw(st.sampled_from([(), (3,), (2, 2)]))
+    n, classes = draw(st.integers(1, 9)), draw(st.integers(1, 12))
+    logits = draw(arrays((n, classes, *inner), draw(DTYPES)))
+    seed = draw(st.integers(0, 2**32 - 1))
+    targets = np.random.default_rng(seed).integers(0, classes, (n, *inner))
+    options = {
+        "label_smoothing": draw(st.sampled_from([0.0, 0.1, 1.0])),
+        "reduction": draw(st.sampled_from(["mean", "sum", "none"])),
+    }
+    if draw(st.booleans()):
+        targets.flat[0] = options["ignore_index"] = draw(st.sampled_from([-100, -1]))
+        targets.flat[1:2] = 0
+    return (logits, targets), options
+
+
+@st.composite
+def mse(draw):
+    shape = draw(st.sampled_from([(1,), (7,), (3, 5), (2, 3, 4), (40000,)]))
+    dtype = draw(DTYPES)
+    pair = draw(arrays(shape, dtype)), draw(arrays(shape, dtype))
+    return pair, {"reduction": draw(st.sampled_from(["mean", "sum", "none"]))}
+
+
+@st.composite
+def dropout(draw):
+    (x,), _ = draw(_elementwise())
+    seed, offset = draw(st.integers(0, 2**64 - 1)), draw(st.integers(0, 2**63))
+    return (x, draw(st.sampled_from([0.0, 0.3, 0.5, 1.0]))), {"seed": seed, "offset": offset}
+
+
+PROBLEMS = {
+    "conv2d": conv2d(),
+    "matmul": matmul(),
+    "linear": linear(),
+    "max_pool2d": _pool(st.just({})),
+    "avg_pool2d": _pool(st.fixed_dictionaries({"count_include_pad": st.booleans()})),
+    "relu": _elementwise(),
+    "sigmoid": _elementwise(20.0),
+    "tanh": _elementwise(),
+    "softmax": _along_axis(),
+    "log_softmax": _along_axis(),
+    "cross_entropy": cross_entropy(),
+    "mse": mse(),
+    "dropout": dropout(),
+}

@@ -1,0 +1,147 @@
+"""What is particular to convolution: parity, gradients, NaN, bad input, memory."""
+
+import numpy as np
+import pytest
+
+import kernels
+
+RUNGS = [rung.name for rung in kernels.ladder("conv2d")]
+torch = pytest.importorskip("torch")
+
+OPTIONS = [
+    {},
+    {"stride": 2, "padding": 1},
+    {"stride": (1, 3), "padding": (2, 0), "dilation": (2, 1)},
+    {"groups": 3, "padding": 1},
+]
+
+
+@pytest.mark.parametrize("rung", RUNGS)
+@pytest.mark.parametrize("options", OPTIONS)
+def test_parity_with_pytorch(rung, options, rng):
+    x = rng.standard_normal((2, 6, 11, 10))
+    w = rng.standard_normal((9, 6 // options.get("groups", 1), 3, 2))
+    b = rng.standard_normal(9)
+    tensors = [torch.from_numpy(a).requires_grad_() for a in (x, w, b)]
+    want = torch.nn.functional.conv2d(*tensors, **options)
+    got = kernels.conv2d(x, w, b, **options, algorithm=rung)
+    np.testing.assert_allclose(got, want.detach(), atol=1e-12)
+    dy = rng.standard_normal(got.shape)
+    want.backward(torch.from_numpy(dy))
+    for name, tensor in zip("xwb", tensors):
+        if f"d{name}" in kernels.ladder("conv2d")[rung].run:
+            grad = kernels.conv2d_backward(dy, x, w, **options, needs=(name,), algorithm=rung)
+            np.testing.assert_allclose(grad, tensor.grad, atol=1e-11)
+
+
+@pytest.mark.parametrize("padding", ["same", "valid"])
+def test_named_padding_is_pytorchs(padding, rng):
+    x, w = rng.standard_normal((1, 2, 7, 6)), rng.standard_normal((3, 2, 4, 3))
+    want = torch.nn.functional.conv2d(torch.from_numpy(x), torch.from_numpy(w), padding=padding)
+    np.testing.assert_allclose(kernels.conv2d(x, w, padding=padding), want, atol=1e-12)
+
+
+@pytest.mark.parametrize("rung", RUNGS)
+def test_adjoint_identity(rng, rung):
+    options = {"stride": (2, 1), "padding": ((1, 2), (0, 1)), "dilation": (1, 2), "groups": 2}
+    x, w = rng.standard_normal((3, 4, 9, 8)), rng.standard_normal((6, 2, 3, 2))
+    y = kernels.conv2d(x, w, **options, algorithm=rung)
+    dy = rng.standard_normal(y.shape)
+    dx = kernels.conv2d_backward(dy, x, w, **options, needs=("x",), algorithm=rung)
+    dw = kernels.conv2d_backward(dy, x, w, **options, needs=("w",), algorithm=rung)
+    assert np.vdot(dy, y) == pytest.approx(np.vdot(dx, x), rel=1e-12)
+    assert np.vdot(dy, y) == pytest.approx(np.vdot(dw, w), rel=1e-12)
+
+
+def test_gradients_by_central_differences(rng):
+    options = {"stride": 2, "padding": 1, "groups": 2}
+    arrays = [rng.standard_normal(s) for s in ((2, 4, 5, 6), (4, 2, 3, 3), (4,))]
+    dy = rng.standard_normal(kernels.conv2d(*arrays, **options).shape)
+    grads = kernels.conv2d_backward(dy, *arrays[:2], **options)
+    step = 1e-6
+    for array, grad in zip(arrays, grads):
+        for index in rng.integers(0, array.size, 8):
+            kept = array.flat[index]
+            sides = []
+            for sign in (1, -1):
+                array.flat[index] = kept + sign * step
+                sides.append(np.vdot(dy, kernels.conv2d(*arrays, **options)))
+            array.flat[index] = kept
+            assert (sides[0] - sides[1]) / (2 * step) == pytest.approx(
+                grad.flat[index], rel=1e-6, abs=1e-7
+            )
+
+
+@pytest.mark.parametrize("rung", RUNGS)
+def test_nan_reaches_just_the_outputs_that_read_it(rung):
+    x, w = np.ones((1, 1, 6, 6), np.float32), np.ones((1, 1, 3, 3), np.float32)
+    x[0, 0, 0, 0] = np.nan
+    x[0, 0, 5, 5] = np.inf
+    y = kernels.conv2d(x, w, algorithm=rung, activation="relu")[0, 0]
+    assert np.isnan(y[0, 0])
+    assert np.isinf(y[3, 3])
+    assert np.isfinite(y).sum() == 14
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        ({"x": np.ones((3, 5, 5))}, ValueError, "x: expected 4 dimensions, got 3"),
+        ({"x": np.ones((1, 2, 5, 5), int)}, TypeError, "x: expected float32 or float64, got int64"),
+        ({"x": [[1.0]]}, TypeError, "x: expected an array, got list"),
+        ({"w": np.ones((4, 3, 3, 3))}, ValueError, "w: expected 2 channels"),
+        ({"w": np.ones((4, 2, 3, 3), np.float32)}, TypeError, "w: expected float64"),
+        ({"w": np.ones((4, 2, 0, 3))}, ValueError, "w: expected at least 1 along axis 2"),
+        ({"w": np.ones((4, 2, 6, 3))}, ValueError, "kernel: expected at most the padded input"),
+        ({"b": np.ones(3)}, ValueError, r"b: expected shape \(4,\), got \(3,\)"),
+        (
+            {"groups": 3},
+            ValueError,
+            "groups: expected a divisor of 2 channels and 4 filters, got 3",
+        ),
+        ({"groups": 0}, ValueError, "groups: expected at least 1, got 0"),
+        ({"stride": 0}, ValueError, "stride: expected at least 1, got"),
+        ({"stride": (1, -1)}, ValueError, "stride: expected at least 1, got"),
+        ({"stride": 1.5}, TypeError, "stride: expected an integer or 2"),
+        ({"dilation": (1, 2, 3)}, ValueError, "dilation: expected an integer or 2"),
+        ({"padding": -1}, ValueError, "padding: expected nothing negative, got -1"),
+        ({"activation": "gelu"}, ValueError, "activation: expected one of"),
+        ({"algorithm": "magic"}, ValueError, "algorithm: expected 'auto' or one of"),
+    ],
+)
+def test_bad_input(change, error, message):
+    call = {"x": np.ones((1, 2, 5, 5)), "w": np.ones((4, 2, 3, 3)), "b": None, **change}
+    with pytest.raises(error, match=message):
+        kernels.conv2d(**call)
+
+
+def test_backward_refuses_what_does_not_fit(rng):
+    x, w = rng.standard_normal((1, 2, 5, 5)), rng.standard_normal((4, 2, 3, 3))
+    dy = rng.standard_normal((1, 4, 3, 3))
+    with pytest.raises(ValueError, match=r"dy: expected shape \(1, 4, 3, 3\)"):
+        kernels.conv2d_backward(dy[:, :, :2], x, w)
+    with pytest.raises(ValueError, match="needs"):
+        kernels.conv2d_backward(dy, x, w, needs=("y",))
+    shared = np.empty_like(x)
+    with pytest.raises(ValueError, match="out: expected memory of its own"):
+        kernels.conv2d_backward(dy, x, w, needs=("x", "w"), out=(x, np.empty_like(w)))
+    with pytest.raises(TypeError, match="out"):
+        kernels.conv2d_backward(dy, x, w, out=shared)
+
+
+def test_needs_gives_none_for_the_rest_and_out_is_used(rng):
+    x, w = rng.standard_normal((1, 2, 5, 5)), rng.standard_normal((4, 2, 3, 3))
+    dy = rng.standard_normal((1, 4, 3, 3))
+    out = np.empty_like(w), np.empty(4)
+    grads = kernels.conv2d_backward(dy, x, w, needs=("w", "b"), out=out)
+    assert grads.x is None
+    assert grads.w is out[0]
+    assert grads.b is out[1]
+
+
+def test_empty_batch(rng):
+    x, w = np.empty((0, 2, 5, 5)), rng.standard_normal((4, 2, 3, 3))
+    assert kernels.conv2d(x, w).shape == (0, 4, 3, 3)
+    grads = kernels.conv2d_backward(np.empty((0, 4, 3, 3)), x, w)
+    assert not grads.w.any()
+    assert not grads.b.any()
