@@ -1,0 +1,1 @@
+"""Named cases, one check, and the calls that reach every rung."""

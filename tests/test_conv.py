@@ -6,7 +6,6 @@ import pytest
 import kernels
 
 RUNGS = [rung.name for rung in kernels.ladder("conv2d")]
-torch = pytest.importorskip("torch")
 
 OPTIONS = [
     {},
@@ -19,6 +18,7 @@ OPTIONS = [
 @pytest.mark.parametrize("rung", RUNGS)
 @pytest.mark.parametrize("options", OPTIONS)
 def test_parity_with_pytorch(rung, options, rng):
+    torch = pytest.importorskip("torch")
     x = rng.standard_normal((2, 6, 11, 10))
     w = rng.standard_normal((9, 6 // options.get("groups", 1), 3, 2))
     b = rng.standard_normal(9)
@@ -36,6 +36,7 @@ def test_parity_with_pytorch(rung, options, rng):
 
 @pytest.mark.parametrize("padding", ["same", "valid"])
 def test_named_padding_is_pytorchs(padding, rng):
+    torch = pytest.importorskip("torch")
     x, w = rng.standard_normal((1, 2, 7, 6)), rng.standard_normal((3, 2, 4, 3))
     want = torch.nn.functional.conv2d(torch.from_numpy(x), torch.from_numpy(w), padding=padding)
     np.testing.assert_allclose(kernels.conv2d(x, w, padding=padding), want, atol=1e-12)
