@@ -5,12 +5,15 @@ from kernels.core.ladder import Ladder, Rung, ladder, ladders
 from kernels.core.memory import clear_memory, set_workspace_limit
 from kernels.core.threads import get_num_threads, set_num_threads
 from kernels.gemm import LinearGradients, linear, linear_backward, matmul
+from kernels.pool import avg_pool2d, avg_pool2d_backward, max_pool2d, max_pool2d_backward
 
 __all__ = [
     "ConvGradients",
     "Ladder",
     "LinearGradients",
     "Rung",
+    "avg_pool2d",
+    "avg_pool2d_backward",
     "clear_memory",
     "conv2d",
     "conv2d_backward",
@@ -20,6 +23,8 @@ __all__ = [
     "linear",
     "linear_backward",
     "matmul",
+    "max_pool2d",
+    "max_pool2d_backward",
     "set_num_threads",
     "set_workspace_limit",
 ]

@@ -16,8 +16,8 @@ Processing", IWFHR 2006, section 3.
 
 from numba import prange
 
-from kernels.conv.reordered import interval
 from kernels.core import jit
+from kernels.core.windows import interval
 from kernels.gemm.blocked import BK, BM, BN, panel_product
 
 PARTS = 64  # workers at most, each with scratch of its own

@@ -11,14 +11,7 @@ dx adds rows of dy, dw is the dot product of a row of dy with a row of x.
 """
 
 from kernels.core import jit
-
-
-@jit.fast
-def interval(out_size, in_size, stride, offset):
-    """Bounds of the outputs o with 0 ≤ o·stride + offset < in_size."""
-    low = max(0, (-offset + stride - 1) // stride)
-    high = min(out_size, (in_size - 1 - offset) // stride + 1)
-    return low, max(low, high)
+from kernels.core.windows import interval
 
 
 @jit.fast

@@ -1,0 +1,138 @@
+"""What is particular to pooling: parity with indices, ties, NaN, gradients, bad input."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+import kernels
+
+RUNGS = [rung.name for rung in kernels.ladder("max_pool2d")]
+CASES = list(itertools.product([2, 3, (3, 2)], [None, 1, 2], [0, 1], [1, 2], [False, True]))
+
+
+@pytest.mark.parametrize("rung", RUNGS)
+def test_max_pool_is_pytorchs_to_the_index(rung, rng):
+    torch = pytest.importorskip("torch")
+    for kernel, stride, padding, dilation, ceil_mode in CASES:
+        x = rng.integers(-3, 4, (2, 3, 9, 8)).astype(np.float64)  # many ties
+        x[0, 0, 3, 3] = np.nan
+        x[0, 0, 3, 4] = np.nan
+        x[0, 1] = -np.inf
+        options = {
+            "stride": stride,
+            "padding": padding,
+            "dilation": dilation,
+            "ceil_mode": ceil_mode,
+        }
+        y, index = kernels.max_pool2d(x, kernel, **options, return_indices=True, algorithm=rung)
+        want = torch.nn.functional.max_pool2d(
+            torch.from_numpy(x), kernel, **options, return_indices=True
+        )
+        np.testing.assert_array_equal(y, want[0])
+        np.testing.assert_array_equal(index, want[1])
+        assert index.dtype == np.int64
+        bare = kernels.max_pool2d(x, kernel, **options, algorithm=rung)
+        np.testing.assert_array_equal(bare, y)
+
+        _, tap = kernels.max_pool2d(x, kernel, **options, return_indices="window", algorithm=rung)
+        assert tap.dtype == np.uint8
+        dy = rng.standard_normal(y.shape)
+        grads = [
+            kernels.max_pool2d_backward(dy, i, x.shape, kernel, **options, algorithm=rung)
+            for i in (index, tap)
+        ]
+        np.testing.assert_array_equal(*grads)
+        assert grads[0].sum() == pytest.approx(dy.sum())
+
+
+@pytest.mark.parametrize("rung", RUNGS)
+def test_avg_pool_is_pytorchs(rung, rng):
+    torch = pytest.importorskip("torch")
+    for (kernel, stride, padding, _, ceil_mode), include in itertools.product(CASES, (True, False)):
+        x = rng.standard_normal((2, 3, 9, 8))
+        options = {
+            "stride": stride,
+            "padding": padding,
+            "ceil_mode": ceil_mode,
+            "count_include_pad": include,
+        }
+        tensor = torch.from_numpy(x).requires_grad_()
+        want = torch.nn.functional.avg_pool2d(tensor, kernel, **options)
+        y = kernels.avg_pool2d(x, kernel, **options, algorithm=rung)
+        np.testing.assert_allclose(y, want.detach(), atol=1e-14)
+        dy = rng.standard_normal(y.shape)
+        want.backward(torch.from_numpy(dy))
+        dx = kernels.avg_pool2d_backward(dy, x.shape, kernel, **options, algorithm=rung)
+        np.testing.assert_allclose(dx, tensor.grad, atol=1e-13)
+
+
+def test_max_gradient_by_central_differences(rng):
+    x = rng.permutation(2 * 6 * 7).reshape(1, 2, 6, 7).astype(np.float64)
+    y, index = kernels.max_pool2d(x, 3, stride=2, padding=1, return_indices=True)
+    dy = rng.standard_normal(y.shape)
+    dx = kernels.max_pool2d_backward(dy, index, x.shape, 3, stride=2, padding=1)
+    for i in range(x.size):
+        sides = []
+        for step in (0.25, -0.25):
+            moved = x.copy()
+            moved.flat[i] += step
+            sides.append(np.vdot(dy, kernels.max_pool2d(moved, 3, stride=2, padding=1)))
+        assert (sides[0] - sides[1]) / 0.5 == pytest.approx(dx.flat[i], abs=1e-9)
+
+
+def test_avg_adjoint(rng):
+    options = {"stride": 2, "padding": ((1, 0), (0, 1)), "dilation": (1, 2)}
+    x = rng.standard_normal((2, 3, 8, 9))
+    y = kernels.avg_pool2d(x, (3, 2), **options)
+    dy = rng.standard_normal(y.shape)
+    dx = kernels.avg_pool2d_backward(dy, x.shape, (3, 2), **options)
+    assert np.vdot(dy, y) == pytest.approx(np.vdot(dx, x), rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        ({"x": np.ones((3, 5))}, ValueError, "x: expected 4 dimensions"),
+        ({"x": np.ones((1, 1, 5, 5), int)}, TypeError, "x: expected float32"),
+        ({"kernel_size": 0}, ValueError, "kernel_size: expected at least 1"),
+        ({"kernel_size": 2.0}, TypeError, "kernel_size: expected an integer"),
+        ({"kernel_size": 6}, ValueError, "kernel: expected at most the padded input"),
+        ({"stride": 0}, ValueError, "stride: expected at least 1"),
+        ({"padding": 2}, ValueError, "padding: expected at most half"),
+        ({"kernel_size": 2, "dilation": 8, "padding": 4}, ValueError, "sees only padding"),
+        ({"ceil_mode": 1}, TypeError, "ceil_mode: expected True or False, got 1"),
+        ({"return_indices": "flat"}, ValueError, "return_indices: expected one of"),
+        ({"algorithm": "magic"}, ValueError, "algorithm"),
+    ],
+)
+def test_bad_input(change, error, message):
+    call = {"x": np.ones((1, 1, 5, 5)), "kernel_size": 3, **change}
+    with pytest.raises(error, match=message):
+        kernels.max_pool2d(**call)
+
+
+def test_window_indices_need_small_windows():
+    with pytest.raises(ValueError, match="at most 256 taps"):
+        kernels.max_pool2d(np.ones((1, 1, 20, 20)), 17, return_indices="window")
+
+
+@pytest.mark.parametrize("value", [-1, 25, 24, 2**40])
+def test_indices_are_checked_before_anything_is_written(value):
+    x = np.arange(25.0).reshape(1, 1, 5, 5)
+    y, index = kernels.max_pool2d(x, 2, return_indices=True)
+    index[0, 0, 0, 1] = value
+    out = np.full_like(x, 7)
+    with pytest.raises(ValueError, match=rf"indices: .*position \(0, 0, 0, 1\), got {value}"):
+        kernels.max_pool2d_backward(np.ones_like(y), index, x.shape, 2, out=out)
+    assert (out == 7).all()
+    with pytest.raises(TypeError, match="indices: expected int64 or uint8"):
+        kernels.max_pool2d_backward(np.ones_like(y), index.astype(np.int32), x.shape, 2)
+    with pytest.raises(ValueError, match="dy: expected shape"):
+        kernels.max_pool2d_backward(np.ones((1, 1, 3, 2)), index, x.shape, 2)
+
+
+def test_empty_batch():
+    y, index = kernels.max_pool2d(np.empty((0, 2, 6, 6)), 2, return_indices=True)
+    assert y.shape == index.shape == (0, 2, 3, 3)
+    assert kernels.avg_pool2d_backward(y, (0, 2, 6, 6), 2).shape == (0, 2, 6, 6)
