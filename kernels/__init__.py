@@ -1,5 +1,17 @@
 """Neural-network kernels you can read loop by loop, and that are as fast as the machine."""
 
+from kernels.activation import (
+    log_softmax,
+    log_softmax_backward,
+    relu,
+    relu_backward,
+    sigmoid,
+    sigmoid_backward,
+    softmax,
+    softmax_backward,
+    tanh,
+    tanh_backward,
+)
 from kernels.conv import ConvGradients, conv2d, conv2d_backward
 from kernels.core.ladder import Ladder, Rung, ladder, ladders
 from kernels.core.memory import clear_memory, set_workspace_limit
@@ -22,9 +34,19 @@ __all__ = [
     "ladders",
     "linear",
     "linear_backward",
+    "log_softmax",
+    "log_softmax_backward",
     "matmul",
     "max_pool2d",
     "max_pool2d_backward",
+    "relu",
+    "relu_backward",
     "set_num_threads",
     "set_workspace_limit",
+    "sigmoid",
+    "sigmoid_backward",
+    "softmax",
+    "softmax_backward",
+    "tanh",
+    "tanh_backward",
 ]

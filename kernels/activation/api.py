@@ -1,0 +1,346 @@
+"""Front door of the family: activations and their gradients."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from kernels.activation.ladder import LADDERS
+from kernels.activation.problem import ActivationProblem
+from kernels.core import checks
+from kernels.core.ladder import Job
+
+
+def relu(x: Any, *, algorithm: str = "auto", out: np.ndarray | None = None) -> np.ndarray:
+    """Clip below at zero: y = max(x, 0). NaN stays NaN.
+
+    Parameters
+    ----------
+    x : array of any shape, float32 or float64
+    algorithm : str
+        A rung of ``kernels.ladder("relu")``, or "auto".
+    out : numpy.ndarray, optional
+        Where to write: exact shape and dtype, C-contiguous, no memory shared with an input.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape and dtype of x.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is no float32 or float64 array, or shapes or `out` do not fit.
+    """
+    x = _input("x", x)
+    return _run("relu", "forward", (x,), algorithm=algorithm, out=out)
+
+
+def relu_backward(
+    dy: Any, x: Any, *, algorithm: str = "auto", out: np.ndarray | None = None
+) -> np.ndarray:
+    """Gradient of `relu`: dx = dy where x > 0, else 0.
+
+    Parameters
+    ----------
+    dy : array
+        Gradient of the loss with respect to the output.
+    x : array
+        The forward's input.
+    algorithm : str
+        A rung of ``kernels.ladder("relu")``, or "auto".
+    out : numpy.ndarray, optional
+        Where to write: exact shape and dtype, C-contiguous, no memory shared with an input.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape and dtype of x.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is no float32 or float64 array, or shapes or `out` do not fit.
+    """
+    x = _input("x", x)
+    dy = checks.array("dy", dy, x.ndim, x.dtype, x.shape)
+    return _run("relu", "dx", (dy, x), algorithm=algorithm, out=out)
+
+
+def sigmoid(x: Any, *, algorithm: str = "auto", out: np.ndarray | None = None) -> np.ndarray:
+    """Squash into (0, 1): y = 1 / (1 + exp(−x)).
+
+    Parameters
+    ----------
+    x : array of any shape, float32 or float64
+    algorithm : str
+        A rung of ``kernels.ladder("sigmoid")``, or "auto".
+    out : numpy.ndarray, optional
+        Where to write: exact shape and dtype, C-contiguous, no memory shared with an input.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape and dtype of x.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is no float32 or float64 array, or shapes or `out` do not fit.
+    """
+    x = _input("x", x)
+    return _run("sigmoid", "forward", (x,), algorithm=algorithm, out=out)
+
+
+def sigmoid_backward(
+    dy: Any, y: Any, *, algorithm: str = "auto", out: np.ndarray | None = None
+) -> np.ndarray:
+    """Gradient of `sigmoid`: dx = dy · y · (1 − y).
+
+    Parameters
+    ----------
+    dy : array
+        Gradient of the loss with respect to the output.
+    y : array
+        The forward's output.
+    algorithm : str
+        A rung of ``kernels.ladder("sigmoid")``, or "auto".
+    out : numpy.ndarray, optional
+        Where to write: exact shape and dtype, C-contiguous, no memory shared with an input.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape and dtype of y.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is no float32 or float64 array, or shapes or `out` do not fit.
+    """
+    y = _input("y", y)
+    dy = checks.array("dy", dy, y.ndim, y.dtype, y.shape)
+    return _run("sigmoid", "dx", (dy, y), algorithm=algorithm, out=out)
+
+
+def tanh(x: Any, *, algorithm: str = "auto", out: np.ndarray | None = None) -> np.ndarray:
+    """Squash into (−1, 1): the hyperbolic tangent.
+
+    Parameters
+    ----------
+    x : array of any shape, float32 or float64
+    algorithm : str
+        A rung of ``kernels.ladder("tanh")``, or "auto".
+    out : numpy.ndarray, optional
+        Where to write: exact shape and dtype, C-contiguous, no memory shared with an input.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape and dtype of x.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is no float32 or float64 array, or shapes or `out` do not fit.
+    """
+    x = _input("x", x)
+    return _run("tanh", "forward", (x,), algorithm=algorithm, out=out)
+
+
+def tanh_backward(
+    dy: Any, y: Any, *, algorithm: str = "auto", out: np.ndarray | None = None
+) -> np.ndarray:
+    """Gradient of `tanh`: dx = dy · (1 − y²).
+
+    Parameters
+    ----------
+    dy : array
+        Gradient of the loss with respect to the output.
+    y : array
+        The forward's output.
+    algorithm : str
+        A rung of ``kernels.ladder("tanh")``, or "auto".
+    out : numpy.ndarray, optional
+        Where to write: exact shape and dtype, C-contiguous, no memory shared with an input.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape and dtype of y.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is no float32 or float64 array, or shapes or `out` do not fit.
+    """
+    y = _input("y", y)
+    dy = checks.array("dy", dy, y.ndim, y.dtype, y.shape)
+    return _run("tanh", "dx", (dy, y), algorithm=algorithm, out=out)
+
+
+def softmax(
+    x: Any, axis: int = -1, *, algorithm: str = "auto", out: np.ndarray | None = None
+) -> np.ndarray:
+    """Turn scores along an axis into shares: y = exp(x) / Σ exp(x).
+
+    Parameters
+    ----------
+    x : array of any shape, float32 or float64
+    axis : int
+        The axis along which the shares add up to one.
+    algorithm : str
+        A rung of ``kernels.ladder("softmax")``, or "auto".
+    out : numpy.ndarray, optional
+        Where to write: exact shape and dtype, C-contiguous, no memory shared with an input.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape and dtype of x.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is no float32 or float64 array, or shapes or `out` do not fit, or `axis` is none of x.
+
+    Notes
+    -----
+    A row that is all −inf, or holds +inf, gives NaN.
+    """
+    x = _input("x", x)
+    return _run("softmax", "forward", (x,), axis, algorithm=algorithm, out=out)
+
+
+def softmax_backward(
+    dy: Any, y: Any, axis: int = -1, *, algorithm: str = "auto", out: np.ndarray | None = None
+) -> np.ndarray:
+    """Gradient of `softmax`: dx = y · (dy − Σ dy·y).
+
+    Parameters
+    ----------
+    dy : array
+        Gradient of the loss with respect to the output.
+    y : array
+        The forward's output.
+    axis : int
+        The axis along which the shares add up to one.
+    algorithm : str
+        A rung of ``kernels.ladder("softmax")``, or "auto".
+    out : numpy.ndarray, optional
+        Where to write: exact shape and dtype, C-contiguous, no memory shared with an input.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape and dtype of y.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is no float32 or float64 array, or shapes or `out` do not fit, or `axis` is none of y.
+    """
+    y = _input("y", y)
+    dy = checks.array("dy", dy, y.ndim, y.dtype, y.shape)
+    return _run("softmax", "dx", (dy, y), axis, algorithm=algorithm, out=out)
+
+
+def log_softmax(
+    x: Any, axis: int = -1, *, algorithm: str = "auto", out: np.ndarray | None = None
+) -> np.ndarray:
+    """Logarithm of `softmax`: y = x − log Σ exp(x).
+
+    Parameters
+    ----------
+    x : array of any shape, float32 or float64
+    axis : int
+        The axis along which the shares add up to one.
+    algorithm : str
+        A rung of ``kernels.ladder("log_softmax")``, or "auto".
+    out : numpy.ndarray, optional
+        Where to write: exact shape and dtype, C-contiguous, no memory shared with an input.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape and dtype of x.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is no float32 or float64 array, or shapes or `out` do not fit, or `axis` is none of x.
+
+    Notes
+    -----
+    A row that is all −inf, or holds +inf, gives NaN.
+    """
+    x = _input("x", x)
+    return _run("log_softmax", "forward", (x,), axis, algorithm=algorithm, out=out)
+
+
+def log_softmax_backward(
+    dy: Any, y: Any, axis: int = -1, *, algorithm: str = "auto", out: np.ndarray | None = None
+) -> np.ndarray:
+    """Gradient of `log_softmax`: dx = dy − exp(y) · Σ dy.
+
+    Parameters
+    ----------
+    dy : array
+        Gradient of the loss with respect to the output.
+    y : array
+        The forward's output.
+    axis : int
+        The axis along which the shares add up to one.
+    algorithm : str
+        A rung of ``kernels.ladder("log_softmax")``, or "auto".
+    out : numpy.ndarray, optional
+        Where to write: exact shape and dtype, C-contiguous, no memory shared with an input.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape and dtype of y.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is no float32 or float64 array, or shapes or `out` do not fit, or `axis` is none of y.
+    """
+    y = _input("y", y)
+    dy = checks.array("dy", dy, y.ndim, y.dtype, y.shape)
+    return _run("log_softmax", "dx", (dy, y), axis, algorithm=algorithm, out=out)
+
+
+def _input(name: str, value: Any) -> np.ndarray:
+    x = checks.targets.to_numpy(name, value)
+    return checks.array(name, x, empty_axes=tuple(range(x.ndim)))
+
+
+def _run(
+    name: str,
+    direction: str,
+    arrays: tuple[np.ndarray, ...],
+    axis: int | None = None,
+    *,
+    algorithm: str,
+    out: np.ndarray | None,
+) -> np.ndarray:
+    """Flatten elementwise functions; see (outer, length, inner) where there is an axis."""
+    shape = arrays[0].shape
+    if axis is None:
+        view: tuple[int, ...] = (arrays[0].size,)
+        problem = ActivationProblem(1, view[0], 1, len(arrays) + 1, arrays[0].dtype)
+    else:
+        axis = checks.integer("axis", axis)
+        if not -len(shape) <= axis < len(shape):
+            raise ValueError(f"axis: expected one of the {len(shape)} axes, got {axis}")
+        axis %= len(shape)
+        if shape[axis] == 0:
+            raise ValueError(f"axis: expected at least 1 element along it, got shape {shape}")
+        view = (math.prod(shape[:axis]), shape[axis], math.prod(shape[axis + 1 :]))
+        problem = ActivationProblem(*view, len(arrays) + 1, arrays[0].dtype)
+    args = tuple(a.reshape(view) for a in arrays)
+    job = Job(direction, problem, args, shape, view)
+    return LADDERS[name].compute(job, algorithm=algorithm, out=out)
