@@ -16,6 +16,7 @@ from kernels.conv import ConvGradients, conv2d, conv2d_backward
 from kernels.core.ladder import Ladder, Rung, ladder, ladders
 from kernels.core.memory import clear_memory, set_workspace_limit
 from kernels.core.threads import get_num_threads, set_num_threads
+from kernels.dropout import dropout, dropout_backward
 from kernels.gemm import LinearGradients, linear, linear_backward, matmul
 from kernels.pool import avg_pool2d, avg_pool2d_backward, max_pool2d, max_pool2d_backward
 
@@ -29,6 +30,8 @@ __all__ = [
     "clear_memory",
     "conv2d",
     "conv2d_backward",
+    "dropout",
+    "dropout_backward",
     "get_num_threads",
     "ladder",
     "ladders",
