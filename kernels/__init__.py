@@ -18,6 +18,7 @@ from kernels.core.memory import clear_memory, set_workspace_limit
 from kernels.core.threads import get_num_threads, set_num_threads
 from kernels.dropout import dropout, dropout_backward
 from kernels.gemm import LinearGradients, linear, linear_backward, matmul
+from kernels.loss import cross_entropy, cross_entropy_backward, mse, mse_backward
 from kernels.pool import avg_pool2d, avg_pool2d_backward, max_pool2d, max_pool2d_backward
 
 __all__ = [
@@ -30,6 +31,8 @@ __all__ = [
     "clear_memory",
     "conv2d",
     "conv2d_backward",
+    "cross_entropy",
+    "cross_entropy_backward",
     "dropout",
     "dropout_backward",
     "get_num_threads",
@@ -42,6 +45,8 @@ __all__ = [
     "matmul",
     "max_pool2d",
     "max_pool2d_backward",
+    "mse",
+    "mse_backward",
     "relu",
     "relu_backward",
     "set_num_threads",
