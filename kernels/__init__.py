@@ -19,6 +19,7 @@ from kernels.core.threads import get_num_threads, set_num_threads
 from kernels.dropout import dropout, dropout_backward
 from kernels.gemm import LinearGradients, linear, linear_backward, matmul
 from kernels.loss import cross_entropy, cross_entropy_backward, mse, mse_backward
+from kernels.optim import adam_step, adamw_step, sgd_step
 from kernels.pool import avg_pool2d, avg_pool2d_backward, max_pool2d, max_pool2d_backward
 
 __all__ = [
@@ -26,6 +27,8 @@ __all__ = [
     "Ladder",
     "LinearGradients",
     "Rung",
+    "adam_step",
+    "adamw_step",
     "avg_pool2d",
     "avg_pool2d_backward",
     "clear_memory",
@@ -51,6 +54,7 @@ __all__ = [
     "relu_backward",
     "set_num_threads",
     "set_workspace_limit",
+    "sgd_step",
     "sigmoid",
     "sigmoid_backward",
     "softmax",

@@ -197,7 +197,7 @@ def out(
     for x in inputs:
         if x is not None and _overlap(value, x):
             raise ValueError(
-                f"{name}: expected memory of its own, got an array that overlaps an input"
+                f"{name}: expected memory of its own, got an array that overlaps another"
             )
     return value
 
@@ -212,7 +212,11 @@ def _overlap(a: np.ndarray, b: np.ndarray) -> bool:
 
 
 def state(
-    name: str, value: Any, shape: tuple[int, ...] | None = None, dtype: Any = None
+    name: str,
+    value: Any,
+    shape: tuple[int, ...] | None = None,
+    dtype: Any = None,
+    inputs: Sequence[np.ndarray] = (),
 ) -> np.ndarray:
     """Return an array that a kernel updates in place: it must fit as it lies, for a copy would not be seen."""
     if not isinstance(value, np.ndarray):
@@ -221,4 +225,5 @@ def state(
         )
     if value.dtype not in FLOATS or not value.dtype.isnative:
         raise TypeError(f"{name}: expected native float32 or float64, got {value.dtype}")
-    return out(value, value.shape if shape is None else shape, dtype or value.dtype, name=name)
+    shape = value.shape if shape is None else shape
+    return out(value, shape, dtype or value.dtype, inputs, name)
