@@ -49,6 +49,8 @@ def test_arrows(path):
             assert families <= {parts[1], "gemm", "core"}
     elif parts[0] == "layers":
         assert not tops & {"bench", "examples", "tests"}
+        modules = ("kernels", "kernels.core", "kernels.core.checks", "kernels.core.geometry")
+        assert {n for n in names if n.split(".")[0] == "kernels"} <= set(modules)
     elif parts[0] == "bench":
         assert not tops & {"layers", "examples"}
     if path.name == "reference.py":

@@ -1,0 +1,41 @@
+"""Thin layers over the kernels, with PyTorch's names: parameters, forward, backward; optimisers; saving."""
+
+from layers.activation import ReLU, Sigmoid, Softmax, Tanh
+from layers.clip import clip_grad_norm_, clip_grad_value_
+from layers.conv import Conv2d
+from layers.dropout import Dropout
+from layers.flatten import Flatten
+from layers.layer import Layer
+from layers.linear import Linear
+from layers.loss import CrossEntropyLoss, MSELoss
+from layers.optimizer import SGD, Adam, AdamW, Optimizer
+from layers.parameter import Parameter
+from layers.pool import AvgPool2d, MaxPool2d
+from layers.saving import load, save
+from layers.sequential import Sequential
+
+__all__ = [
+    "SGD",
+    "Adam",
+    "AdamW",
+    "AvgPool2d",
+    "Conv2d",
+    "CrossEntropyLoss",
+    "Dropout",
+    "Flatten",
+    "Layer",
+    "Linear",
+    "MSELoss",
+    "MaxPool2d",
+    "Optimizer",
+    "Parameter",
+    "ReLU",
+    "Sequential",
+    "Sigmoid",
+    "Softmax",
+    "Tanh",
+    "clip_grad_norm_",
+    "clip_grad_value_",
+    "load",
+    "save",
+]
