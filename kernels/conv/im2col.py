@@ -62,6 +62,20 @@ def dx_own(r, s):
 
 
 @jit.fast
+def copy(source, target):
+    """target = source, as a plain loop: NumPy's assignment brings its shape errors' code along."""
+    for i in range(target.shape[0]):
+        target[i] = source[i]
+
+
+@jit.fast
+def zero(target):
+    """target = 0."""
+    for i in range(target.shape[0]):
+        target[i] = 0
+
+
+@jit.fast
 def column_row(x_plane, r, s, p0, count, width, stride, padding, dilation, row):
     """row[p − p0] = what tap (r, s) reads at output p, zero on padding, for `count` outputs."""
     offset = s * dilation[1] - padding[1]
@@ -74,25 +88,20 @@ def column_row(x_plane, r, s, p0, count, width, stride, padding, dilation, row):
         piece = row[done : done + stop - start]
         ih = oh * stride[0] - padding[0] + r * dilation[0]
         if ih < 0 or ih >= x_plane.shape[0]:
-            for i in range(piece.shape[0]):
-                piece[i] = 0
+            zero(piece)
         else:
             first, last = min(max(start, low), stop), max(min(stop, high), start)
             last = max(first, last)
-            for i in range(first - start):
-                piece[i] = 0
+            zero(piece[: first - start])
             inner = piece[first - start : last - start]
             x_row = x_plane[ih]
             begin = first * stride[1] + offset
             if stride[1] == 1:
-                xs = x_row[begin : begin + inner.shape[0]]
-                for i in range(inner.shape[0]):
-                    inner[i] = xs[i]
+                copy(x_row[begin : begin + inner.shape[0]], inner)
             else:
                 for i in range(inner.shape[0]):
                     inner[i] = x_row[begin + i * stride[1]]
-            for i in range(last - start, piece.shape[0]):
-                piece[i] = 0
+            zero(piece[last - start :])
         done += stop - start
 
 
@@ -128,8 +137,8 @@ def y_strip(x, w, b, unit, stride, padding, dilation, groups, relu, y, panels):
         for k0 in range(g * filters, (g + 1) * filters, BM):
             rows = min(BM, (g + 1) * filters - k0)
             for k in range(rows):
-                piece = flat_w[(k0 + k) * taps + t0 : (k0 + k) * taps + t0 + depth]
-                pa[k * depth : (k + 1) * depth] = piece
+                from_w = (k0 + k) * taps + t0
+                copy(flat_w[from_w : from_w + depth], pa[k * depth : (k + 1) * depth])
             start = (n * w.shape[0] + k0) * pixels + p0
             panel_product(pa, pb, rows, count, depth, flat_y, start, pixels)
     if relu:
@@ -203,13 +212,11 @@ def dx_block(dy, w, unit, stride, padding, dilation, groups, dx, own):
     flat_dy = dy.reshape(dy.size)
     flat_w = w.reshape(w.size)
     for c in range(rows // area):
-        plane = dx[n, g * channels + c0 + c]
-        for ih in range(plane.shape[0]):
-            for iw in range(plane.shape[1]):
-                plane[ih, iw] = 0
+        for ih in range(dx.shape[2]):
+            zero(dx[n, g * channels + c0 + c, ih])
     for p0 in range(0, pixels, BN):
         count = min(BN, pixels - p0)
-        product[: rows * count] = 0
+        zero(product[: rows * count])
         for k0 in range(0, filters, BK):
             depth = min(BK, filters - k0)
             for k in range(depth):
@@ -217,7 +224,7 @@ def dx_block(dy, w, unit, stride, padding, dilation, groups, dx, own):
                 for t in range(rows):
                     pa[t * depth + k] = flat_w[filter_start + t]
                 start = (n * w.shape[0] + g * filters + k0 + k) * pixels + p0
-                pb[k * count : (k + 1) * count] = flat_dy[start : start + count]
+                copy(flat_dy[start : start + count], pb[k * count : (k + 1) * count])
             panel_product(pa, pb, rows, count, depth, product, 0, count)
         for t in range(rows):
             row = product[t * count : (t + 1) * count]
@@ -275,15 +282,14 @@ def dw_image(dy, x, n, stride, padding, dilation, groups, shape, own):
                     rows = min(BM, (g + 1) * filters - k0)
                     for k in range(rows):
                         start = (n * shape[0] + k0 + k) * pixels + p0
-                        pa[k * count : (k + 1) * count] = flat_dy[start : start + count]
+                        copy(flat_dy[start : start + count], pa[k * count : (k + 1) * count])
                     panel_product(pa, pb, rows, columns, count, total, k0 * taps + t0, taps)
 
 
 @jit.fast
 def dw_share(dy, x, part, count, stride, padding, dilation, groups, shape, own):
     """Sum the images part, part + count, … in that order."""
-    for i in range(PANELS, own.shape[0]):
-        own[i] = 0
+    zero(own[PANELS:])
     for n in range(part, dy.shape[0], count):
         dw_image(dy, x, n, stride, padding, dilation, groups, shape, own)
 
@@ -292,8 +298,7 @@ def dw_share(dy, x, part, count, stride, padding, dilation, groups, shape, own):
 def dw_total(scratch, count, own, dw):
     """Add the parts' sums in their order."""
     flat = dw.reshape(dw.size)
-    for i in range(flat.shape[0]):
-        flat[i] = 0
+    zero(flat)
     for part in range(count):
         sums = scratch[part * own + PANELS : (part + 1) * own]
         for i in range(flat.shape[0]):

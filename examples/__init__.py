@@ -1,0 +1,1 @@
+"""Runnable stories on real data: ``python -m examples.digits_cnn``, ``python -m examples.edges``."""
