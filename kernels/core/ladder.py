@@ -7,12 +7,13 @@ is all it takes for a rung to be dispatched, tested, timed and listed.
 
 from __future__ import annotations
 
+import contextvars
 import importlib
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -69,6 +70,40 @@ class Rung:
         if isinstance(kernel, partial):  # a composition over another ladder's loop
             kernel = kernel.args[0]
         return inspect.getsource(getattr(kernel, "py_func", kernel))
+
+
+class Plan(NamedTuple):
+    """What a call would do.
+
+    Parameters
+    ----------
+    problem : the family's problem
+        Shapes and options.
+    direction : str
+    rung : Rung
+        The one that would run.
+    flops, bytes : int
+        Multiplies and adds, and the least traffic with memory.
+    costs : dict of str to float or str
+        What each rung that accepts is expected to cost, and why the others refuse.
+    """
+
+    problem: Any
+    direction: str
+    rung: Rung
+    flops: int
+    bytes: int
+    costs: dict[str, float | str]
+
+
+class _Planned(Exception):
+    """Carries a plan out of a call that must go no further."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+
+
+_planning: contextvars.ContextVar[bool] = contextvars.ContextVar("planning", default=False)
 
 
 @dataclass
@@ -134,6 +169,35 @@ class Ladder:
         suffix = "" if direction == "forward" else f"_{direction}"
         return getattr(module, self.name + suffix)
 
+    def plan(self, *args: Any, direction: str = "forward", **options: Any) -> Plan:
+        """Say what the public function would do with these arguments, without doing it.
+
+        Parameters
+        ----------
+        *args, **options
+            What ``kernels.NAME`` takes, or ``kernels.NAME_backward`` for a gradient.
+        direction : str
+            "forward", or the gradient: "dx", "dw", "db".
+
+        Raises
+        ------
+        TypeError, ValueError
+            As the public function; also if `direction` is not one of the ladder's.
+        """
+        checks.choice("direction", direction, self.directions)
+        suffix = "" if direction == "forward" else "_backward"
+        function = getattr(importlib.import_module("kernels"), self.name + suffix)
+        if "needs" in inspect.signature(function).parameters:
+            options = {**options, "needs": (direction.removeprefix("d"),)}
+        token = _planning.set(True)
+        try:
+            function(*args, **options)
+        except _Planned as planned:
+            return planned.plan
+        finally:
+            _planning.reset(token)
+        raise RuntimeError(f"{self.name} chose no rung")
+
     def refusal(self, rung: Rung, problem: Any, direction: str) -> str | None:
         """Why `rung` cannot do this problem now, or None."""
         if direction not in rung.run:
@@ -159,6 +223,17 @@ class Ladder:
         MemoryError
             If no rung fits the workspace limit.
         """
+        rung = self._choose(problem, direction, algorithm)
+        if _planning.get():
+            costs = {
+                each.name: self.refusal(each, problem, direction) or each.cost(problem, direction)
+                for each in self.rungs
+            }
+            flops, traffic = problem.flops(direction), problem.bytes(direction)
+            raise _Planned(Plan(problem, direction, rung, flops, traffic, costs))
+        return rung
+
+    def _choose(self, problem: Any, direction: str, algorithm: str) -> Rung:
         if algorithm != "auto":
             rung = self[algorithm]
             reason = self.refusal(rung, problem, direction)

@@ -1,0 +1,134 @@
+"""The command ``python -m bench``."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.progress import Progress
+
+import kernels
+from bench import cases, ceilings, peers, race, report
+
+
+def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m bench",
+        description="Time the rungs of ladders, each checked against its reference first.",
+    )
+    add = parser.add_argument
+    add(
+        "names",
+        nargs="*",
+        metavar="NAME",
+        help="a ladder (conv2d) or a family (pool); all where none",
+    )
+    add(
+        "--case",
+        action="append",
+        help="small, real, all, or a case's name; may be repeated (small)",
+    )
+    add("--direction", help="forward, dx, dw or db alone")
+    add("--rung", help="this rung alone")
+    add(
+        "--peers",
+        action="store_true",
+        help=f"also {', '.join(peers.PEERS)}, each in its own process",
+    )
+    add("--threads", type=int, help="threads of rungs and peers alike (all)")
+    add("--dtype", default="float32", choices=("float32", "float64"))
+    add("--rounds", type=int, default=5, help="turns that each contestant takes (5)")
+    add("--json", type=Path, metavar="FILE", help="write everything measured")
+    add("--readme", action="store_true", help="put the tables into the families' READMEs")
+    add("--list", action="store_true", help="print the cases and stop")
+    options = parser.parse_args(argv)
+    options.fail = parser.error
+    if options.rounds < 1:
+        parser.error(f"--rounds: expected at least 1, got {options.rounds}")
+    return options
+
+
+@contextlib.contextmanager
+def running(wanted: bool, threads: int, console: Console) -> Iterator[list[peers.Peer]]:
+    """Start every peer that is installed, name the others, and end them all afterwards."""
+    started = []
+    for name in peers.PEERS if wanted else ():
+        if absent := peers.missing(name):
+            console.print(f"peer {name}: not installed (python -m pip install {' '.join(absent)})")
+        else:
+            started.append(peers.Peer(name, threads))
+    try:
+        yield started
+    finally:
+        for peer in started:
+            peer.close()
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run; return 1 if any rung disagreed with its reference."""
+    options = arguments(argv)
+    console = Console()
+    if not console.is_terminal:
+        console.width = 140
+    try:
+        chosen = cases.find(options.names, options.case or ["small"])
+        if options.list:
+            for case in chosen:
+                console.print(f"{case.ladder:<14} {case.name:<14} {case.title}  {case.note}")
+            return 0
+        if options.rung:
+            rungs = {each.name for case in chosen for each in kernels.ladder(case.ladder)}
+            if options.rung not in rungs:
+                raise ValueError(f"--rung: expected one of {sorted(rungs)}, got {options.rung!r}")
+        directions = {d for case in chosen for d in kernels.ladder(case.ladder).directions}
+        if options.direction and options.direction not in directions:
+            raise ValueError(
+                f"--direction: expected one of {sorted(directions)}, got {options.direction!r}"
+            )
+        kernels.set_num_threads(options.threads)
+    except (TypeError, ValueError) as error:
+        options.fail(str(error))
+    threads, dtype = kernels.get_num_threads(), np.dtype(options.dtype)
+    work = [
+        (case, direction)
+        for case in chosen
+        for direction in kernels.ladder(case.ladder).directions
+        if options.direction in (None, direction)
+    ]
+    limits = ceilings.measure(dtype, threads)
+    console.print(
+        f"{threads} threads, {dtype}; ceilings measured now: {limits['gflops']:.0f} GFLOP/s of "
+        f'multiplies and adds, {limits["gbytes"]:.1f} GB/s of copying. ← is what algorithm="auto" takes'
+    )
+    races = []
+    with (
+        running(options.peers, threads, console) as others,
+        Progress(console=console, transient=True, disable=not console.is_terminal) as progress,
+    ):
+        task = progress.add_task("timing", total=len(work))
+        for case, direction in work:
+            progress.update(task, description=f"{case.ladder} {case.name} {direction}")
+            one = race.run(
+                case, direction, dtype, rung=options.rung, peers=others, rounds=options.rounds
+            )
+            report.show(one, limits, console)
+            races.append(one)
+            progress.advance(task)
+    about = report.machine(threads, limits)
+    if options.json:
+        report.dump(races, about, options.json)
+        console.print(f"written: {options.json}")
+    if options.readme:
+        words = " ".join(sys.argv[1:] if argv is None else argv)
+        for path in report.write_readme(races, about, f"python -m bench {words}"):
+            console.print(f"written: {path}")
+    wrong = [f"{r.case.ladder} {r.case.name} {r.direction}" for r in races if not r.correct]
+    for name in wrong:
+        console.print(f"[red]wrong: {name}[/red]")
+    return 1 if wrong else 0

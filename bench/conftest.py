@@ -1,0 +1,6 @@
+"""Options of ``pytest bench``."""
+
+
+def pytest_addoption(parser):
+    """Add ``--case``."""
+    parser.addoption("--case", action="append", help="small, real, all, or a case's name (small)")

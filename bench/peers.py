@@ -1,0 +1,297 @@
+"""Other libraries, each in a process of its own, doing the same work.
+
+Two OpenMP runtimes in one process disturb each other (an idle pool spins on a core), so a peer lives in
+a process that imports nothing else, gets its arguments once, and runs when it is told to. What goes back
+is its result, to be checked, and its times.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import multiprocessing
+import os
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from bench import clock
+
+PEERS = ("torch", "torch channels_last", "onnxruntime", "jax")
+PACKAGES = {"torch": ("torch",), "onnxruntime": ("onnxruntime", "onnx"), "jax": ("jax",)}
+
+
+class CannotDo(Exception):
+    """The peer has no such operation."""
+
+
+def missing(peer: str) -> list[str]:
+    """Return the packages that a peer needs and that are not installed."""
+    return [name for name in PACKAGES[peer.split()[0]] if importlib.util.find_spec(name) is None]
+
+
+class Peer:
+    """A contestant in a process of its own.
+
+    Parameters
+    ----------
+    name : one of `PEERS`
+    threads : int
+    """
+
+    def __init__(self, name: str, threads: int) -> None:
+        self.name = name
+        context = multiprocessing.get_context("spawn")
+        self._pipe, theirs = context.Pipe()
+        before = {key: os.environ.get(key) for key in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")}
+        os.environ.update(dict.fromkeys(before, str(threads)))  # read by the child as it starts
+        try:
+            self._process = context.Process(
+                target=_serve, args=(theirs, name, threads), daemon=True
+            )
+            self._process.start()
+        finally:
+            for key, value in before.items():
+                if value is None:
+                    del os.environ[key]
+                else:
+                    os.environ[key] = value
+        theirs.close()
+
+    def prepare(self, ladder: str, direction: str, arrays: tuple, options: dict, dy: Any) -> Any:
+        """Hand over a problem; return the peer's result for it, a NumPy array.
+
+        Raises
+        ------
+        CannotDo
+            If it has no such operation, or fails in it, with its own words.
+        """
+        return self._ask(("prepare", ladder, direction, arrays, options, dy))
+
+    def sample(self, seconds: float) -> list[float]:
+        """Run for about so long, once at least; return the seconds that each call took."""
+        return self._ask(("sample", seconds))
+
+    def close(self) -> None:
+        """End the process."""
+        self._pipe.close()
+        self._process.join(5)
+        self._process.kill()
+
+    def _ask(self, message: tuple) -> Any:
+        try:
+            self._pipe.send(message)
+            kind, value = self._pipe.recv()
+        except (EOFError, OSError):
+            raise CannotDo(f"{self.name}'s process died") from None
+        if kind == "error":
+            raise CannotDo(value)
+        return value
+
+
+def _serve(pipe: Any, name: str, threads: int) -> None:
+    """Answer the parent's questions until it hangs up."""
+    builder = _BUILDERS[name.split()[0]]
+    if name.startswith("jax") and hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])  # JAX takes all it sees
+    contestant: Any = None
+    while True:
+        try:
+            message = pipe.recv()
+        except EOFError:
+            return
+        try:
+            if message[0] == "prepare":
+                contestant = None
+                call = builder(name, threads, *message[1:])
+                answer = np.asarray(call())
+                contestant = clock.Local(call)
+            else:
+                answer = contestant.sample(message[1])
+            pipe.send(("answer", answer))
+        except CannotDo as error:
+            pipe.send(("error", str(error)))
+        except Exception as error:
+            first = str(error).strip().split("\n")[0]
+            pipe.send(("error", f"{type(error).__name__}: {first}"))
+
+
+def _torch(name, threads, ladder, direction, arrays, options, dy) -> Callable[[], Any]:
+    import torch
+    import torch.nn.functional as F
+
+    torch.set_num_threads(threads)
+    last = name.endswith("channels_last")
+    if last and ladder not in ("conv2d", "max_pool2d", "avg_pool2d"):
+        raise CannotDo("its layout is for images")
+
+    def tensor(value):
+        if not isinstance(value, np.ndarray):
+            return value
+        t = torch.from_numpy(value)
+        return t.contiguous(memory_format=torch.channels_last) if last and t.ndim == 4 else t
+
+    operations: dict[str, Callable] = {
+        "conv2d": F.conv2d,
+        "max_pool2d": F.max_pool2d,
+        "avg_pool2d": F.avg_pool2d,
+        "matmul": torch.matmul,
+        "linear": F.linear,
+        "relu": torch.relu,
+        "sigmoid": torch.sigmoid,
+        "tanh": torch.tanh,
+        "softmax": lambda x: torch.softmax(x, -1),
+        "log_softmax": lambda x: torch.log_softmax(x, -1),
+        "cross_entropy": F.cross_entropy,
+        "mse": F.mse_loss,
+        "dropout": lambda x, p: F.dropout(x, p, training=True),
+    }
+    if ladder not in operations:
+        raise CannotDo(f"no {ladder}")
+    if ladder == "dropout":
+        options = {}
+    operation, args = operations[ladder], [tensor(each) for each in arrays]
+    if direction == "forward":
+
+        def forward():
+            with torch.inference_mode():
+                return operation(*args, **options)
+
+        return forward
+    position = {"dx": 0, "dw": 1, "db": 2}[direction]
+    wanted = args[position].requires_grad_()
+    if ladder == "relu" or ladder == "sigmoid" or ladder == "tanh":
+        y = operation(*args)
+    else:
+        y = operation(*args, **options)
+    gradient = tensor(dy)
+    return lambda: torch.autograd.grad(y, wanted, gradient, retain_graph=True)[0]
+
+
+def _onnxruntime(name, threads, ladder, direction, arrays, options, dy) -> Callable[[], Any]:
+    import onnx
+    import onnxruntime
+    from onnx import helper, numpy_helper
+
+    if direction != "forward":
+        raise CannotDo("forward only")
+    pair = lambda value: [value, value]  # noqa: E731
+    nodes: dict[str, tuple[str, dict[str, Any]]] = {
+        "conv2d": ("Conv", {}),
+        "max_pool2d": ("MaxPool", {}),
+        "avg_pool2d": ("AveragePool", {"count_include_pad": 1}),
+        "matmul": ("MatMul", {}),
+        "linear": ("Gemm", {"transB": 1}),
+        "relu": ("Relu", {}),
+        "sigmoid": ("Sigmoid", {}),
+        "tanh": ("Tanh", {}),
+        "softmax": ("Softmax", {"axis": -1}),
+        "log_softmax": ("LogSoftmax", {"axis": -1}),
+    }
+    if ladder not in nodes:
+        raise CannotDo(f"no {ladder}")
+    kind, attributes = nodes[ladder]
+    values = [each for each in arrays if isinstance(each, np.ndarray)]
+    if ladder in ("conv2d", "max_pool2d", "avg_pool2d"):
+        window = values[1].shape[2:] if ladder == "conv2d" else pair(arrays[1])
+        stride = options.get("stride", 1 if ladder == "conv2d" else arrays[1])
+        attributes = {
+            **attributes,
+            "kernel_shape": list(window),
+            "strides": pair(stride),
+            "pads": [options.get("padding", 0)] * 4,
+        }
+        if ladder == "conv2d":
+            attributes["group"] = options.get("groups", 1)
+    element = helper.np_dtype_to_tensor_dtype(values[0].dtype)
+    weights = (
+        values[1:] if ladder in ("conv2d", "linear") else []
+    )  # constants, as in a deployed model
+    inputs = values[: len(values) - len(weights)]
+    names = [f"a{i}" for i in range(len(values))]
+    graph = helper.make_graph(
+        [helper.make_node(kind, names, ["y"], **attributes)],
+        ladder,
+        [helper.make_tensor_value_info(n, element, v.shape) for n, v in zip(names, inputs)],
+        [helper.make_tensor_value_info("y", element, [None] * values[0].ndim)],
+        [numpy_helper.from_array(v, n) for n, v in zip(names[len(inputs) :], weights)],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx.checker.check_model(model)
+    settings = onnxruntime.SessionOptions()
+    settings.intra_op_num_threads = threads
+    session = onnxruntime.InferenceSession(
+        model.SerializeToString(), settings, providers=["CPUExecutionProvider"]
+    )
+    feed = dict(zip(names, inputs))
+    return lambda: session.run(None, feed)[0]
+
+
+def _jax(name, threads, ladder, direction, arrays, options, dy) -> Callable[[], Any]:
+    import jax
+    import jax.numpy as jnp
+    from jax import lax
+
+    jax.config.update("jax_platforms", "cpu")
+    jax.config.update("jax_enable_x64", arrays[0].dtype == np.float64)
+
+    def conv2d(x, w, b):
+        pads = [(options.get("padding", 0),) * 2] * 2
+        strides = (options.get("stride", 1),) * 2
+        groups = options.get("groups", 1)
+        y = lax.conv_general_dilated(x, w, strides, pads, feature_group_count=groups)
+        return y + b[None, :, None, None]
+
+    def pool(start, operation):
+        def run(x):
+            size, pad = arrays[1], (options.get("padding", 0),) * 2
+            stride = options.get("stride", size)
+            dims, steps = (1, 1, size, size), (1, 1, stride, stride)
+            return lax.reduce_window(
+                x, np.array(start, x.dtype), operation, dims, steps, ((0, 0), (0, 0), pad, pad)
+            )
+
+        return run
+
+    def cross_entropy(x):
+        rows = jax.nn.log_softmax(x)
+        return -rows[jnp.arange(len(rows)), arrays[1]].mean()
+
+    operations: dict[str, Callable] = {
+        "conv2d": conv2d,
+        "max_pool2d": pool(-np.inf, lax.max),
+        "avg_pool2d": lambda x: pool(0, lax.add)(x) / arrays[1] ** 2,
+        "matmul": lambda a, b: a @ b,
+        "linear": lambda x, w, b: x @ w.T + b,
+        "relu": jax.nn.relu,
+        "sigmoid": jax.nn.sigmoid,
+        "tanh": jnp.tanh,
+        "softmax": jax.nn.softmax,
+        "log_softmax": jax.nn.log_softmax,
+        "cross_entropy": cross_entropy,
+        "mse": lambda y, target: ((y - target) ** 2).mean(),
+    }
+    if ladder not in operations:
+        raise CannotDo(f"no {ladder} with the same random bits")
+    operation = operations[ladder]
+    one = ladder in ("max_pool2d", "avg_pool2d", "cross_entropy")
+    args = [jnp.asarray(each) for each in arrays if isinstance(each, np.ndarray)][
+        : 1 if one else None
+    ]
+    if direction == "forward":
+        compiled = jax.jit(operation)
+        return lambda: compiled(*args).block_until_ready()
+    position = {"dx": 0, "dw": 1, "db": 2}[direction]
+    gradient = jnp.asarray(dy)
+
+    @jax.jit
+    def pulled(gradient, *args):
+        def of(value):
+            return operation(*args[:position], value, *args[position + 1 :])
+
+        return jax.vjp(of, args[position])[1](gradient)[0]
+
+    return lambda: pulled(gradient, *args).block_until_ready()
+
+
+_BUILDERS = {"torch": _torch, "onnxruntime": _onnxruntime, "jax": _jax}

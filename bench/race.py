@@ -1,0 +1,127 @@
+"""One case in one direction: every rung checked, then timed in turns with the others and with the peers."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+import kernels
+from bench import calls, check, clock
+from bench.cases import Case
+from bench.peers import CannotDo, Peer
+from kernels.core import memory
+
+WITH_OUT = " out="
+
+
+@dataclass
+class Row:
+    """What one contestant did. Seconds are medians; `error` is its largest, as a share of the bound."""
+
+    name: str
+    seconds: float | None = None
+    out_seconds: float | None = None
+    error: float | None = None
+    builds_on: str | None = None
+    chosen: bool = False
+    note: str = ""
+
+
+@dataclass
+class Race:
+    """The rows of one case in one direction, and what its work amounts to."""
+
+    case: Case
+    direction: str
+    dtype: str
+    flops: int
+    bytes: int
+    rungs: list[Row] = field(default_factory=list)
+    peers: list[Row] = field(default_factory=list)
+
+    @property
+    def correct(self) -> bool:
+        """Whether every rung that ran agrees with the reference."""
+        return all(each.error is None or each.error <= 1 for each in self.rungs)
+
+
+def run(
+    case: Case,
+    direction: str,
+    dtype: Any,
+    *,
+    rung: str | None = None,
+    peers: list[Peer] | None = None,
+    rounds: int = 5,
+    seed: int = 0,
+) -> Race:
+    """Check and time a case.
+
+    Parameters
+    ----------
+    case : Case
+    direction : str
+    dtype : float32 or float64
+    rung : str, optional
+        This one alone.
+    peers : list of Peer, optional
+        Processes that are running.
+    rounds : int
+        Turns that each contestant takes.
+    seed : int
+        Of the inputs.
+    """
+    arrays = case.arrays(dtype, seed)
+    inputs, options = calls.inputs(case.ladder, direction, arrays, case.options, seed)
+    ladder = kernels.ladder(case.ladder)
+    plan = ladder.plan(*inputs, direction=direction, **options)
+    judged = calls.reference(case.ladder, direction, inputs, options)
+    race = Race(case, direction, np.dtype(dtype).name, plan.flops, plan.bytes)
+    contestants: dict[str, clock.Contestant] = {}
+    for each in ladder:
+        if rung is not None and each.name != rung:
+            continue
+        row = Row(each.name, builds_on=each.builds_on, chosen=each.name == plan.rung.name)
+        reason = ladder.refusal(each, plan.problem, direction)
+        if reason is not None:
+            if direction in each.run:
+                row.note = reason
+                race.rungs.append(row)
+            continue
+        race.rungs.append(row)
+
+        def call(name=each.name, out=None):
+            return calls.ours(case.ladder, direction, inputs, options, algorithm=name, out=out)
+
+        with memory.poisoned():
+            result = call()
+        row.error = check.ratio(result, judged)
+        if row.error > 1:
+            row.note = "wrong: not timed"
+            continue
+        contestants[each.name] = clock.Local(call)
+        contestants[each.name + WITH_OUT] = clock.Local(functools.partial(call, out=result.copy()))
+    dy = inputs[0] if direction != "forward" else None
+    for peer in peers or []:
+        row = Row(peer.name)
+        race.peers.append(row)
+        try:
+            result = peer.prepare(case.ladder, direction, arrays, case.options, dy)
+        except CannotDo as error:
+            row.note = str(error)
+            continue
+        if case.ladder != "dropout":  # its random bits are the peer's own
+            row.error = check.ratio(result, judged)
+            if not row.error < 1000:
+                row.note = (
+                    f"another result: its error is {row.error:.3g} times the bound, not timed"
+                )
+                continue
+        contestants[peer.name] = peer
+    times = clock.medians(contestants, rounds) if contestants else {}
+    for row in (*race.rungs, *race.peers):
+        row.seconds, row.out_seconds = times.get(row.name), times.get(row.name + WITH_OUT)
+    return race

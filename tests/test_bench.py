@@ -1,0 +1,198 @@
+"""The bench: what it finds, what it prints, what it writes, what it refuses."""
+
+import json
+import re
+import time
+
+import numpy as np
+import pytest
+
+import kernels
+from bench import cases, check, cli, clock, peers, race, report
+from bench.ceilings import measure
+
+
+@pytest.fixture(autouse=True)
+def short(monkeypatch):
+    monkeypatch.setattr(clock, "SLICE", 0.0)
+    monkeypatch.setattr(clock, "REST", 0.0)
+
+
+@pytest.fixture(autouse=True)
+def same_ceilings(monkeypatch):
+    monkeypatch.setattr("bench.ceilings.measure", lambda *_: {"gflops": 100.0, "gbytes": 10.0})
+
+
+def test_every_ladder_has_a_small_and_a_real_case():
+    for ladder in kernels.ladders():
+        mine = [each for each in cases.CASES if each.ladder == ladder.name]
+        assert {each.real for each in mine} == {False, True}, ladder.name
+        assert len({each.name for each in mine}) == len(mine)
+
+
+def test_find_by_ladder_family_and_case():
+    assert {each.ladder for each in cases.find(["pool"])} == {"max_pool2d", "avg_pool2d"}
+    assert [each.name for each in cases.find(["conv2d"], ["stem"])] == ["stem"]
+    assert all(each.real for each in cases.find([], ["real"]))
+    assert len(cases.find([], ["all"])) == len(cases.CASES)
+    with pytest.raises(ValueError, match=r"NAME.*conv2d.*'conv5d'"):
+        cases.find(["conv5d"])
+    with pytest.raises(ValueError, match=r"--case.*resnet-56.*'huge'"):
+        cases.find(["conv2d"], ["huge"])
+
+
+@pytest.mark.parametrize("ladder", [each.name for each in kernels.ladders()])
+def test_plan_says_what_a_call_would_do(ladder):
+    case = cases.find([ladder])[0]
+    plan = kernels.ladder(ladder).plan(*case.arrays(np.float32), **case.options)
+    assert plan.flops > 0
+    assert plan.bytes > 0
+    assert set(plan.costs) == {rung.name for rung in kernels.ladder(ladder)}
+    accepting = {name: cost for name, cost in plan.costs.items() if not isinstance(cost, str)}
+    assert plan.rung.name == min(accepting, key=accepting.get)
+
+
+def test_plan_refuses_as_the_function_does(rng):
+    x, w = rng.standard_normal((1, 2, 3, 3)), rng.standard_normal((1, 2, 5, 5))
+    with pytest.raises(ValueError, match="kernel"):
+        kernels.ladder("conv2d").plan(x, w)
+    with pytest.raises(ValueError, match=r"direction.*'dz'"):
+        kernels.ladder("conv2d").plan(x, w, direction="dz")
+
+
+def test_command_prints_the_ladder_and_writes_json(capsys, tmp_path):
+    path = tmp_path / "result.json"
+    assert (
+        cli.main(
+            [
+                "relu",
+                "conv2d",
+                "--case",
+                "digits-1",
+                "--case",
+                "small",
+                "--rounds",
+                "1",
+                "--json",
+                str(path),
+            ]
+        )
+        == 0
+    )
+    printed = capsys.readouterr().out
+    for word in ("naive", "im2col", "with out=", "of ceiling", "GB/s", "conv2d dw", "←"):
+        assert word in printed
+    result = json.loads(path.read_text())
+    assert result["machine"]["threads"] == kernels.get_num_threads()
+    rows = [row for each in result["races"] for row in each["rungs"] if row["seconds"]]
+    assert all(row["error"] <= 1 and row["seconds"] > 0 and row["out_seconds"] > 0 for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "match"),
+    [
+        (["conv5d"], "NAME"),
+        (["conv2d", "--case", "huge"], "--case"),
+        (["conv2d", "--rung", "fast"], "--rung.*im2col"),
+        (["relu", "--direction", "dw"], "--direction"),
+        (["relu", "--threads", "0"], "threads"),
+        (["relu", "--dtype", "float16"], "--dtype"),
+        (["relu", "--rounds", "0"], "--rounds"),
+    ],
+)
+def test_command_refuses(arguments, match, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        cli.main(arguments)
+    assert stopped.value.code == 2
+    assert re.search(match, capsys.readouterr().err)
+
+
+def test_a_wrong_rung_is_named_and_not_timed(capsys, monkeypatch):
+    real = race.calls.ours
+
+    def ours(*args, algorithm="auto", **options):
+        result = real(*args, algorithm=algorithm, **options)
+        return result + 1 if algorithm == "parallel" else result
+
+    monkeypatch.setattr(race.calls, "ours", ours)
+    assert cli.main(["relu", "--direction", "forward", "--rounds", "1"]) == 1
+    assert "wrong: not timed" in capsys.readouterr().out
+
+
+def test_missing_peers_are_named(capsys, monkeypatch):
+    monkeypatch.setattr(peers.importlib.util, "find_spec", lambda name: None)
+    assert cli.main(["relu", "--direction", "forward", "--rounds", "1", "--peers"]) == 0
+    printed = capsys.readouterr().out
+    for name in ("torch", "onnxruntime", "jax"):
+        assert f"peer {name}: not installed (python -m pip install {name}" in printed
+
+
+@pytest.mark.parametrize("name", peers.PEERS)
+def test_peer_computes_the_same(name):
+    if peers.missing(name):
+        pytest.skip(f"{name} is not installed")
+    peer = peers.Peer(name, 1)
+    try:
+        for ladder in ("conv2d", "avg_pool2d", "relu"):
+            case = cases.find([ladder])[0]
+            one = race.run(case, "forward", np.float32, rung="naive", peers=[peer], rounds=1)
+            row = one.peers[0]
+            assert row.seconds or row.note == "its layout is for images", row
+        with pytest.raises(peers.CannotDo, match="no such|its layout"):
+            peer.prepare("no such", "forward", (np.ones(2),), {}, None)
+    finally:
+        peer.close()
+
+
+def test_readme_tables_are_written_between_their_markers(tmp_path, monkeypatch):
+    family = tmp_path / "kernels" / "conv"
+    family.mkdir(parents=True)
+    readme = family / "README.md"
+    readme.write_text("before\n<!-- bench conv2d -->\nwhat was here\n<!-- end -->\nafter\n")
+    monkeypatch.setattr(report, "ROOT", tmp_path)
+    assert cli.main(["conv2d", "--case", "digits-1", "--rounds", "1", "--readme"]) == 0
+    text = readme.read_text()
+    assert text.startswith("before\n")
+    assert text.endswith("<!-- end -->\nafter\n")
+    assert "what was here" not in text
+    assert "`python -m bench conv2d --case digits-1 --rounds 1 --readme`" in text
+    assert "| | forward | dx | dw | db |" in text
+    readme.write_text("no markers")
+    races = [race.run(cases.find(["conv2d"])[0], "db", np.float32, rounds=1)]
+    with pytest.raises(ValueError, match=r"README.md: expected the markers <!-- bench conv2d -->"):
+        report.write_readme(races, {}, "")
+
+
+def test_clock_takes_turns_and_counts_right():
+    order = []
+
+    class One:
+        def __init__(self, name, seconds):
+            self.name, self.seconds = name, seconds
+
+        def sample(self, seconds):
+            order.append(self.name)
+            return [self.seconds] * 3
+
+    result = clock.medians({"a": One("a", 1.0), "b": One("b", 2.0)}, rounds=3)
+    assert result == {"a": 1.0, "b": 2.0}
+    assert order == ["a", "b"] * 3
+    nap = clock.Local(lambda: time.sleep(0.003)).sample(0.02)
+    assert min(nap) >= 0.003
+
+
+def test_ceilings_are_positive():
+    found = measure(np.float32, 1)
+    assert found["gflops"] > 0.1
+    assert found["gbytes"] > 0.1
+
+
+def test_check_finds_what_is_wrong():
+    value = np.array([1.0, np.nan, np.inf, 3.0])
+    judged = (value, np.abs(np.nan_to_num(value)), 4)
+    assert check.ratio(value.copy(), judged) == 0
+    for index, wrong in [(0, 1.1), (0, np.nan), (1, 0.0), (2, -np.inf), (2, 5.0), (3, np.inf)]:
+        got = value.copy()
+        got[index] = wrong
+        assert check.ratio(got, judged) > 1
+    assert check.ratio(value[:3], judged) == np.inf
