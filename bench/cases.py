@@ -75,7 +75,7 @@ def _conv(name, x, w, *, real=True, note="", **options) -> Case:
 CASES = [
     _conv("digits-1", (32, 1, 8, 8), (32, 1, 3, 3), real=False, padding=1),
     _conv("digits-2", (32, 32, 4, 4), (64, 32, 3, 3), real=False, padding=1),
-    _conv("small", (2, 16, 28, 28), (32, 16, 3, 3), real=False, padding=1),
+    _conv("tiny", (2, 16, 28, 28), (32, 16, 3, 3), real=False, padding=1),
     _conv("resnet-56", (8, 64, 56, 56), (64, 64, 3, 3), padding=1, note="ResNet-18, stage 1"),
     _conv("resnet-28", (8, 128, 28, 28), (128, 128, 3, 3), padding=1, note="stage 2"),
     _conv("resnet-14", (8, 256, 14, 14), (256, 256, 3, 3), padding=1, note="stage 3"),
@@ -86,31 +86,31 @@ CASES = [
         "depthwise-112", (8, 32, 112, 112), (32, 1, 3, 3), padding=1, groups=32, note="MobileNet"
     ),
     _conv("depthwise-28", (8, 192, 28, 28), (192, 1, 5, 5), padding=2, groups=192),
-    Case("matmul", "small", ((64, 64), (64, 64))),
+    Case("matmul", "tiny", ((64, 64), (64, 64))),
     Case("matmul", "odd", ((250, 199), (199, 301))),
     Case("matmul", "square-1024", ((1024, 1024), (1024, 1024)), real=True),
     Case("matmul", "square-2048", ((2048, 2048), (2048, 2048)), real=True),
     Case("matmul", "tall", ((8192, 64), (64, 64)), real=True),
-    Case("linear", "small", ((32, 256), (10, 256), (10,))),
+    Case("linear", "tiny", ((32, 256), (10, 256), (10,))),
     Case("linear", "mlp", ((512, 1024), (4096, 1024), (4096,)), real=True, note="a Transformer's"),
 ]
 for _pool in ("max_pool2d", "avg_pool2d"):
     CASES += [
-        Case(_pool, "small", ((2, 16, 28, 28), _window(2))),
+        Case(_pool, "tiny", ((2, 16, 28, 28), _window(2))),
         Case(_pool, "stem", ((8, 64, 112, 112), _window(3)), {"stride": 2, "padding": 1}, True),
         Case(_pool, "inception", ((8, 192, 28, 28), _window(3)), {"stride": 1, "padding": 1}, True),
     ]
 for _name in ("relu", "sigmoid", "tanh", "softmax", "log_softmax"):
     CASES += [
-        Case(_name, "small", ((64, 256),)),
+        Case(_name, "tiny", ((64, 256),)),
         Case(_name, "rows-1024", ((4096, 1024),), real=True),
     ]
 CASES += [
-    Case("cross_entropy", "small", ((64, 10), _labels(64, 10))),
+    Case("cross_entropy", "tiny", ((64, 10), _labels(64, 10))),
     Case("cross_entropy", "rows-1024", ((4096, 1024), _labels(4096, 1024)), real=True),
-    Case("mse", "small", ((64, 256), (64, 256))),
+    Case("mse", "tiny", ((64, 256), (64, 256))),
     Case("mse", "rows-1024", ((4096, 1024), (4096, 1024)), real=True),
-    Case("dropout", "small", ((64, 256), Plain("p 0.5", lambda rng: 0.5)), {"seed": 1, "offset": 0}),
+    Case("dropout", "tiny", ((64, 256), Plain("p 0.5", lambda rng: 0.5)), {"seed": 1, "offset": 0}),
     Case(
         "dropout", "rows-1024", ((4096, 1024), Plain("p 0.5", lambda rng: 0.5)),
         {"seed": 1, "offset": 0}, True,

@@ -313,6 +313,9 @@ def log_softmax_backward(
     return _run("log_softmax", "dx", (dy, y), axis, algorithm=algorithm, out=out)
 
 
+EXPONENTIAL = {(name, "forward") for name in LADDERS if name != "relu"} | {("log_softmax", "dx")}
+
+
 def _input(name: str, value: Any) -> np.ndarray:
     x = checks.targets.to_numpy(name, value)
     return checks.array(name, x, empty_axes=tuple(range(x.ndim)))
@@ -329,9 +332,10 @@ def _run(
 ) -> np.ndarray:
     """Flatten elementwise functions; see (outer, length, inner) where there is an axis."""
     shape = arrays[0].shape
+    weight = 32 if (name, direction) in EXPONENTIAL else 1
     if axis is None:
         view: tuple[int, ...] = (arrays[0].size,)
-        problem = ActivationProblem(1, view[0], 1, len(arrays) + 1, arrays[0].dtype)
+        problem = ActivationProblem(1, view[0], 1, len(arrays) + 1, arrays[0].dtype, weight)
     else:
         axis = checks.integer("axis", axis)
         if not -len(shape) <= axis < len(shape):
@@ -340,7 +344,7 @@ def _run(
         if shape[axis] == 0:
             raise ValueError(f"axis: expected at least 1 element along it, got shape {shape}")
         view = (math.prod(shape[:axis]), shape[axis], math.prod(shape[axis + 1 :]))
-        problem = ActivationProblem(*view, len(arrays) + 1, arrays[0].dtype)
+        problem = ActivationProblem(*view, len(arrays) + 1, arrays[0].dtype, weight)
     args = tuple(a.reshape(view) for a in arrays)
     job = Job(direction, problem, args, shape, view)
     return LADDERS[name].compute(job, algorithm=algorithm, out=out)

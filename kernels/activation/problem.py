@@ -9,13 +9,17 @@ import numpy as np
 
 @dataclass(frozen=True)
 class ActivationProblem:
-    """`outer` × `length` × `inner` elements; a function along an axis runs along `length`."""
+    """`outer` × `length` × `inner` elements; a function along an axis runs along `length`.
+
+    `weight` is what an element is worth in additions: an exponential takes as long as 32 or so.
+    """
 
     outer: int
     length: int
     inner: int
     arrays: int
     dtype: np.dtype
+    weight: int = 1
 
     @property
     def itemsize(self) -> int:
@@ -37,4 +41,4 @@ class ActivationProblem:
 
     def work(self, direction: str = "forward") -> int:
         """What to weigh against the cost of waking threads."""
-        return self.bytes(direction)
+        return max(self.weight * self.size, self.bytes(direction) // 8)

@@ -3,21 +3,34 @@
 from kernels.conv import im2col, naive, parallel, reordered
 from kernels.core.ladder import Ladder, Rung
 
-
-def _rate(flops_per_ns, strided=None):
-    """Cost in ns at a measured rate; `strided` where outputs do not read neighbouring inputs."""
-
-    def cost(problem, direction):
-        rate = strided if strided is not None and problem.stride[1] > 1 else flops_per_ns
-        return problem.flops(direction) / rate
-
-    return cost
+# Costs are nanoseconds, fitted to medians measured on two threads of a Zen 5 (`python -m bench conv2d`);
+# what matters is where two rungs cross.
+NAIVE = {"forward": 0.9, "dx": 3.6, "dw": 0.4, "db": 1.0}  # a FLOP
+ROW = {"forward": (3.5, 0.07, 0.38), "dx": (3.5, 0.07, 0.38), "dw": (5.0, 0.19, 0.42)}
+COLUMN = {"forward": 0.4, "dx": 1.0, "dw": 1.6}  # an element of the column matrix
 
 
-def _lowered(p, direction):
-    """Cost in ns: the product, and making (or adding back) each element of the column matrix."""
-    columns = p.n * p.groups * p.taps * p.oh * p.ow
-    return 2000 + p.flops(direction) / 30.0 + columns
+def _naive(p, direction):
+    return NAIVE[direction] * p.flops(direction)
+
+
+def _reordered(p, direction):
+    """A plane for each tap, a row for each of its outputs' rows, an element for each output."""
+    row, unit, strided = ROW[direction]
+    element = unit if p.stride[1] == 1 else strided
+    return p.n * p.k * p.taps * (8 + p.oh * (row + element * p.ow))
+
+
+def _parallel(p, direction):
+    """Half of it: never slower, for where threads do not pay it is the same loop."""
+    return (_naive if direction == "db" else _reordered)(p, direction) / 2
+
+
+def _im2col(p, direction):
+    """The product, which needs many outputs an image for its rate, and the column matrix."""
+    pixels = p.oh * p.ow
+    columns = p.n * p.groups * p.taps * pixels
+    return 2000 + p.flops(direction) * (pixels + 100) / (220 * pixels) + COLUMN[direction] * columns
 
 
 CONV2D = Ladder(
@@ -30,28 +43,28 @@ CONV2D = Ladder(
             "the formula: one loop an index, a test at every tap",
             None,
             {"forward": naive.conv2d, "dx": naive.dx, "dw": naive.dw, "db": naive.db},
-            _rate(1.0),
+            _naive,
         ),
         Rung(
             "reordered",
             "rows inside, taps outside: unit stride, no test in the loop",
             "naive",
             {"forward": reordered.conv2d, "dx": reordered.dx, "dw": reordered.dw},
-            _rate(8.0, 2.0),
+            _reordered,
         ),
         Rung(
             "parallel",
             "planes over threads",
             "reordered",
             {"forward": parallel.conv2d, "dx": parallel.dx, "dw": parallel.dw, "db": parallel.db},
-            _rate(8.1, 2.1),  # never slower: where threads do not pay it is the same loop
+            _parallel,
         ),
         Rung(
             "im2col",
             "lowered to gemm: panels of the column matrix, made in cache",
             "parallel",
             {"forward": im2col.conv2d, "dx": im2col.dx, "dw": im2col.dw},
-            _lowered,
+            _im2col,
             scratch=im2col.scratch,
         ),
     ],

@@ -6,6 +6,9 @@ from kernels.core import jit
 @jit.exact
 def interval(out_size, in_size, stride, offset):
     """Bounds of the outputs o with 0 ≤ o·stride + offset < in_size."""
+    if stride == 1:  # without the divisions, which take longer than a short row
+        low, high = max(0, -offset), min(out_size, in_size - offset)
+        return low, max(low, high)
     low = max(0, (-offset + stride - 1) // stride)
     high = min(out_size, (in_size - 1 - offset) // stride + 1)
     return low, max(low, high)

@@ -37,4 +37,4 @@ class GemmProblem:
 
     def work(self, direction: str = "forward") -> int:
         """What to weigh against the cost of waking threads."""
-        return max(self.flops(direction), self.bytes(direction))
+        return max(self.flops(direction), self.bytes(direction) // 8)

@@ -60,7 +60,7 @@ def cross_entropy(
     losses = memory.empty(max(1, labels.size) if reduced else 0, x.dtype)
     if reduced and labels.size == 0:
         losses[0] = 0
-    problem = LossProblem(labels.size, x.shape[1], 1, x.dtype)
+    problem = LossProblem(labels.size, x.shape[1], 1, x.dtype, 32)
     shape = () if reduced else labels.shape
     view = _three(x), _two(labels, x)
     job = Job(
@@ -109,7 +109,7 @@ def cross_entropy_backward(
     checks.choice("reduction", reduction, REDUCTIONS)
     count = int((labels != ignore_index).sum()) if reduction == "mean" else 1
     dl = _loss_gradient(dy, labels.shape, x.dtype, reduction, count)
-    problem = LossProblem(labels.size, x.shape[1], 1, x.dtype)
+    problem = LossProblem(labels.size, x.shape[1], 1, x.dtype, 32)
     view = _three(x), _two(labels, x)
     job = Job("dx", problem, (dl, *view, *options), x.shape, view[0].shape)
     return CROSS_ENTROPY.compute(job, algorithm=algorithm, out=out)

@@ -9,12 +9,16 @@ import numpy as np
 
 @dataclass(frozen=True)
 class LossProblem:
-    """`rows` losses, each over `length` elements of `arrays` arrays."""
+    """`rows` losses, each over `length` elements of `arrays` arrays.
+
+    `weight` is what an element is worth in additions: an exponential takes as long as 32 or so.
+    """
 
     rows: int
     length: int
     arrays: int
     dtype: np.dtype
+    weight: int = 1
 
     @property
     def itemsize(self) -> int:
@@ -32,4 +36,4 @@ class LossProblem:
 
     def work(self, direction: str = "forward") -> int:
         """What to weigh against the cost of waking threads."""
-        return self.bytes(direction)
+        return max(self.weight * self.rows * self.length, self.bytes(direction) // 8)

@@ -66,13 +66,13 @@ def sgd_step(
     arrays = _flat(param, grad, states)
     kind = arrays[0].dtype.type
     if not momentum:
-        threads.run(parallel.sgd, (*arrays, kind(lr), kind(weight_decay)), 3 * param.nbytes)
+        threads.run(parallel.sgd, (*arrays, kind(lr), kind(weight_decay)), 3 * param.nbytes // 8)
         return
     if first:
         arrays[2].fill(0)
     share = 1.0 if first else 1 - dampening
     args = (*arrays, kind(lr), kind(momentum), kind(share), kind(weight_decay), nesterov)
-    threads.run(parallel.momentum, args, 5 * param.nbytes)
+    threads.run(parallel.momentum, args, 5 * param.nbytes // 8)
 
 
 def adam_step(
@@ -162,7 +162,9 @@ def _adam(param, grad, m, v, step, lr, betas, eps, weight_decay, *, decoupled) -
         1 - lr * weight_decay if decoupled else 1.0,
     )
     kind = arrays[0].dtype.type
-    threads.run(parallel.adam, (*arrays, *map(kind, numbers)), 7 * param.nbytes)
+    threads.run(
+        parallel.adam, (*arrays, *map(kind, numbers)), max(20 * param.size, 7 * param.nbytes // 8)
+    )
 
 
 def _flat(param: Any, grad: Any, states: dict[str, Any]) -> list[np.ndarray]:
