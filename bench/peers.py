@@ -21,6 +21,10 @@ PEERS = ("torch", "torch channels_last", "onnxruntime", "jax")
 PACKAGES = {"torch": ("torch",), "onnxruntime": ("onnxruntime", "onnx"), "jax": ("jax",)}
 
 
+# Which argument a gradient is of: matmul's are a and b.
+POSITION: tuple[dict[str, int], ...] = ({"dx": 0, "dw": 1, "db": 2}, {"da": 0, "db": 1})
+
+
 class CannotDo(Exception):
     """The peer has no such operation."""
 
@@ -158,7 +162,7 @@ def _torch(name, threads, ladder, direction, arrays, options, dy) -> Callable[[]
                 return operation(*args, **options)
 
         return forward
-    position = {"dx": 0, "dw": 1, "db": 2}[direction]
+    position = POSITION[ladder == "matmul"][direction]
     wanted = args[position].requires_grad_()
     if ladder == "relu" or ladder == "sigmoid" or ladder == "tanh":
         y = operation(*args)
@@ -281,7 +285,7 @@ def _jax(name, threads, ladder, direction, arrays, options, dy) -> Callable[[], 
     if direction == "forward":
         compiled = jax.jit(operation)
         return lambda: compiled(*args).block_until_ready()
-    position = {"dx": 0, "dw": 1, "db": 2}[direction]
+    position = POSITION[ladder == "matmul"][direction]
     gradient = jnp.asarray(dy)
 
     @jax.jit

@@ -17,7 +17,14 @@ from kernels.core.ladder import Ladder, Rung, ladder, ladders
 from kernels.core.memory import clear_memory, set_workspace_limit
 from kernels.core.threads import get_num_threads, set_num_threads
 from kernels.dropout import dropout, dropout_backward
-from kernels.gemm import LinearGradients, linear, linear_backward, matmul
+from kernels.gemm import (
+    LinearGradients,
+    MatmulGradients,
+    linear,
+    linear_backward,
+    matmul,
+    matmul_backward,
+)
 from kernels.loss import cross_entropy, cross_entropy_backward, mse, mse_backward
 from kernels.optim import adam_step, adamw_step, sgd_step
 from kernels.pool import avg_pool2d, avg_pool2d_backward, max_pool2d, max_pool2d_backward
@@ -26,6 +33,7 @@ __all__ = [
     "ConvGradients",
     "Ladder",
     "LinearGradients",
+    "MatmulGradients",
     "Rung",
     "adam_step",
     "adamw_step",
@@ -46,6 +54,7 @@ __all__ = [
     "log_softmax",
     "log_softmax_backward",
     "matmul",
+    "matmul_backward",
     "max_pool2d",
     "max_pool2d_backward",
     "mse",

@@ -1,4 +1,4 @@
-"""Front door of the family: matmul, linear and its gradients."""
+"""Front door of the family: matmul, linear and their gradients."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from kernels.core import checks, targets
+from kernels.core import checks, memory, targets
 from kernels.core.ladder import Job
 from kernels.gemm.ladder import LINEAR, MATMUL
 from kernels.gemm.problem import GemmProblem
@@ -18,6 +18,13 @@ class LinearGradients(NamedTuple):
 
     x: np.ndarray | None
     w: np.ndarray | None
+    b: np.ndarray | None
+
+
+class MatmulGradients(NamedTuple):
+    """Gradients of a matrix product; None where one was not asked for."""
+
+    a: np.ndarray | None
     b: np.ndarray | None
 
 
@@ -51,6 +58,129 @@ def matmul(a: Any, b: Any, *, algorithm: str = "auto", out: np.ndarray | None = 
     -----
     2·M·N·K FLOPs for each matrix of the batch.
     """
+    p = _product(a, b)
+    x, batch, m = p.a, p.batch, p.m
+    if len(p.b) == 1 and batch > 1 and not p.transpose_a:  # one B for all: more rows of A
+        x, batch, m = p.a.reshape(1, batch * m, p.k), 1, batch * m
+    problem = GemmProblem(batch, m, p.n, p.k, p.transpose_a, p.transpose_b, x.dtype)
+    args = (x, p.b, p.transpose_a, p.transpose_b)
+    job = Job("forward", problem, args, p.shape, (batch, m, p.n))
+    return MATMUL.compute(job, algorithm=algorithm, out=out)
+
+
+def matmul_backward(
+    dy: Any,
+    a: Any,
+    b: Any,
+    *,
+    needs: tuple[str, ...] = ("a", "b"),
+    algorithm: str = "auto",
+    out: Any = None,
+) -> Any:
+    """Gradients of `matmul`: da = dy · bᵀ, db = aᵀ · dy, summed over the axes that were broadcast.
+
+    Parameters
+    ----------
+    dy : array
+        Gradient of the loss with respect to the product, of its shape.
+    a, b : arrays
+        The forward's inputs.
+    needs : sequence drawn from ("a", "b")
+        The gradients wanted.
+    algorithm : str
+        A rung of ``kernels.ladder("matmul")``, or "auto".
+    out : numpy.ndarray or sequence of them, optional
+        One for each of `needs`, in that order.
+
+    Returns
+    -------
+    MatmulGradients, or numpy.ndarray
+        Fields a, b; the array itself where one gradient is wanted.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `matmul`; also if `dy` has not the product's shape.
+
+    Notes
+    -----
+    Each gradient takes as many FLOPs as the forward. A matrix that served a whole batch is one product
+    over all of it (`b`), or a product each and a sum over them (`a`).
+    """
+    p = _product(a, b)
+    empty = tuple(range(len(p.shape)))
+    dy = checks.array("dy", dy, len(p.shape), p.a.dtype, p.shape, empty).reshape(p.batch, p.m, p.n)
+    needs = checks.needs(needs, ("a", "b"))
+    given = checks.outs(out, needs)
+    shapes = {"a": p.a_shape, "b": p.b_shape}
+    taken = [dy, p.a, p.b]
+    for name, value in given.items():
+        if value is not None:
+            checks.out(value, shapes[name], dy.dtype, taken)
+            taken.append(value)
+    results: dict[str, np.ndarray | None] = {"a": None, "b": None}
+    jobs = {}
+    for name in needs:
+        jobs[name] = _product_gradient(name, dy, p)
+        MATMUL.choose(jobs[name].problem, f"d{name}", algorithm)  # all are chosen before one is run
+    for name in needs:
+        job, leading = jobs[name], (p.a_leading if name == "a" else p.b_leading)
+        if math.prod(job.shape) == math.prod(shapes[name]):
+            whole = None if given[name] is None else given[name].reshape(job.shape)
+            result = MATMUL.compute(job, algorithm=algorithm, out=whole).reshape(shapes[name])
+            results[name] = result if given[name] is None else given[name]
+            continue
+        each = MATMUL.compute(job, algorithm=algorithm).reshape(*p.leading, *job.shape[1:])
+        padded = (1,) * (len(p.leading) - len(leading)) + leading
+        axes = tuple(i for i, (n, whole) in enumerate(zip(padded, p.leading)) if n != whole)
+        target = memory.empty(shapes[name], dy.dtype) if given[name] is None else given[name]
+        np.sum(each, axis=axes, keepdims=True, out=target.reshape(*padded, *job.shape[1:]))
+        results[name] = target
+    return results[needs[0]] if len(needs) == 1 else MatmulGradients(**results)
+
+
+def _product_gradient(name: str, dy: np.ndarray, p: _Product) -> Job:
+    """Describe da = dy · op(b)ᵀ or db = op(a)ᵀ · dy, a matrix for each of the batch."""
+    a, batch, m = p.a, p.batch, p.m
+    if len(p.b) == 1 and batch > 1 and (name == "a" or not p.transpose_a):  # as in the forward
+        dy, batch, m = dy.reshape(1, batch * m, p.n), 1, batch * m
+        a = a.reshape(1, m, p.k) if name == "b" else a
+    if name == "a":
+        problem = GemmProblem(batch, m, p.k, p.n, False, not p.transpose_b, dy.dtype)
+        return Job("da", problem, (dy, p.b, False, not p.transpose_b), (batch, m, p.k))
+    problem = GemmProblem(batch, p.k, p.n, m, not p.transpose_a, False, dy.dtype)
+    return Job("db", problem, (a, dy, not p.transpose_a, False), (batch, p.k, p.n))
+
+
+class _Product(NamedTuple):
+    """What `matmul` was asked for: operands (1 or batch, rows, columns) as they lie, and the shapes."""
+
+    a: np.ndarray
+    b: np.ndarray
+    transpose_a: bool
+    transpose_b: bool
+    m: int
+    n: int
+    k: int
+    batch: int
+    leading: tuple[int, ...]
+    shape: tuple[int, ...]
+    a_shape: tuple[int, ...]
+    b_shape: tuple[int, ...]
+
+    @property
+    def a_leading(self) -> tuple[int, ...]:
+        """Leading axes of a as it was given."""
+        return self.a_shape[:-2]
+
+    @property
+    def b_leading(self) -> tuple[int, ...]:
+        """Leading axes of b as it was given."""
+        return self.b_shape[:-2]
+
+
+def _product(a: Any, b: Any) -> _Product:
+    """Validate what matmul and its gradients share."""
     a, transpose_a = _operand("a", a)
     b, transpose_b = _operand("b", b)
     if b.dtype != a.dtype:
@@ -68,15 +198,20 @@ def matmul(a: Any, b: Any, *, algorithm: str = "auto", out: np.ndarray | None = 
         raise ValueError(
             f"b: expected leading axes that broadcast with a's {a.shape[:-2]}, got {b.shape[:-2]}"
         ) from None
-    shape = leading + (() if row else (m,)) + (() if column else (n,))
-
-    a, b = _batched(a, leading), _batched(b, leading)
-    batch = math.prod(leading)
-    if len(b) == 1 and batch > 1 and not transpose_a:  # one B for all: the batch is more rows of A
-        a, batch, m = a.reshape(1, batch * m, k), 1, batch * m
-    problem = GemmProblem(batch, m, n, k, transpose_a, transpose_b, a.dtype)
-    job = Job("forward", problem, (a, b, transpose_a, transpose_b), shape, (batch, m, n))
-    return MATMUL.compute(job, algorithm=algorithm, out=out)
+    return _Product(
+        a=_batched(a, leading),
+        b=_batched(b, leading),
+        transpose_a=transpose_a,
+        transpose_b=transpose_b,
+        m=m,
+        n=n,
+        k=k,
+        batch=math.prod(leading),
+        leading=leading,
+        shape=leading + (() if row else (m,)) + (() if column else (n,)),
+        a_shape=(k,) if row else (*a.shape[:-2], m, k),
+        b_shape=(k,) if column else (*b.shape[:-2], k, n),
+    )
 
 
 def _operand(name: str, value: Any) -> tuple[np.ndarray, bool]:

@@ -39,27 +39,27 @@ def _panels_each(problem, direction):
 MATMUL = Ladder(
     "matmul",
     "gemm",
-    ("forward",),
+    ("forward", "da", "db"),
     [
         Rung(
             "naive",
             "the formula: a row of A against a column of B",
             None,
-            {"forward": naive.matmul},
+            dict.fromkeys(("forward", "da", "db"), naive.matmul),
             _rate(1.0, 10.0),
         ),
         Rung(
             "reordered",
             "unit stride: j innermost, so rows of B and C are read along",
             "naive",
-            {"forward": reordered.matmul},
+            dict.fromkeys(("forward", "da", "db"), reordered.matmul),
             _rate(20.0, 15.0),
         ),
         Rung(
             "blocked",
             "panels packed for the caches; eight multiplies a visit to C",
             "reordered",
-            {"forward": blocked.matmul},
+            dict.fromkeys(("forward", "da", "db"), blocked.matmul),
             _packing(36.0),
             scratch=_panels,
         ),
@@ -67,7 +67,7 @@ MATMUL = Ladder(
             "parallel",
             "blocks of C over threads",
             "blocked",
-            {"forward": parallel.matmul},
+            dict.fromkeys(("forward", "da", "db"), parallel.matmul),
             _packing(
                 37.0
             ),  # never slower than blocked: where threads do not pay it is the same loop

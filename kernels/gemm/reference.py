@@ -18,6 +18,36 @@ def matmul(a, b):
     return np.matmul(a, b), np.matmul(np.abs(a), np.abs(b)), a.shape[-1]
 
 
+def matmul_da(dy, a, b):
+    """dy · bᵀ, summed to a's shape."""
+    return _factor(dy, a, b, "a")
+
+
+def matmul_db(dy, a, b):
+    """aᵀ · dy, summed to b's shape."""
+    return _factor(dy, a, b, "b")
+
+
+def _factor(dy, a, b, name):
+    dy, a, b = _wide(dy, a, b)
+    wanted = (a if name == "a" else b).shape
+    row, column = a.ndim == 1, b.ndim == 1
+    a, b = (a[None] if row else a), (b[:, None] if column else b)
+    dy = dy[..., None, :] if row and not column else dy[..., None] if column and not row else dy
+    dy = dy[..., None, None] if row and column else dy
+    if name == "a":
+        value, scale, terms = matmul(dy, b.swapaxes(-1, -2))
+    else:
+        value, scale, terms = matmul(a.swapaxes(-1, -2), dy)
+    shape = (a if name == "a" else b).shape
+    extra = tuple(range(value.ndim - len(shape)))
+    value, scale = value.sum(extra), scale.sum(extra)
+    axes = tuple(i for i, n in enumerate(shape) if n == 1 and value.shape[i] != 1)
+    batch = dy.size // max(1, dy.shape[-1] * dy.shape[-2])
+    value, scale = value.sum(axes, keepdims=True), scale.sum(axes, keepdims=True)
+    return value.reshape(wanted), scale.reshape(wanted), terms * batch
+
+
 def linear(x, w, b=None, *, activation=None):
     """x · wᵀ + b, clipped below at zero where activation is "relu"."""
     x, w, b = _wide(x, w, np.zeros(len(w)) if b is None else b)
