@@ -1,6 +1,9 @@
 """Rung 1: elements in chunks, rows one by one, over threads.
 
 A chunk is `CHUNK` elements whatever the number of threads; each is filled by the loop of `naive`.
+
+Measured on a Zen 5, float32 (the README's table): two cores, 4096×1024: twice `naive` where an
+exponential takes the time, 1.3 to 1.7 times where memory does (relu and the gradients).
 """
 
 from numba import prange

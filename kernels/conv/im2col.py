@@ -10,6 +10,10 @@ times as large as the input, so it is never written down whole: a panel of it (B
 is made in cache, used, and overwritten by the next. The gradients are the same product transposed:
 dw = dy · colᵀ, and dcol = wᵀ · dy, whose entries are added back to where they were read ("col2im").
 
+Measured on a Zen 5, float32 (the README's table): 126 GFLOP/s on two cores for 8×64×56×56 → 64,
+3×3, 3.8 times `parallel`; dx 3.6 times, dw 4.3 times. On depthwise problems there is one row of w for
+each matrix, nothing to use again, and `parallel` stays ahead.
+
 Source: Chellapilla, Puri and Simard, "High Performance Convolutional Neural Networks for Document
 Processing", IWFHR 2006, section 3.
 """

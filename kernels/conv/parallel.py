@@ -3,6 +3,8 @@
 Every direction is split over what it writes: y over (image, filter), dx over (image, channel), dw
 over (filter, channel), db over filters. Nothing is shared, nothing is added up across threads, and so
 the bits do not depend on how many there are.
+
+Measured on a Zen 5, float32 (the README's table): twice `reordered` on two cores, in every direction.
 """
 
 from numba import prange

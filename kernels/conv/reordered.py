@@ -8,6 +8,10 @@ rectangle [top, bottom) × [low, high), found by arithmetic instead of a test an
 
 runs along memory, so the compiler uses vectors. The gradients are the same walk over the same
 rectangle: dx gets what y gave, dw is the sum of the products.
+
+Measured on a Zen 5, float32 (the README's table): one core, 8×64×56×56 → 64, 3×3: 17 GFLOP/s, which is
+17 times `naive` forward and 70 times for dx. dw gains 1.3 times on rows of 28 and loses a tenth on rows
+of 56, where `naive`'s own inner loop already runs along memory.
 """
 
 from kernels.core import jit

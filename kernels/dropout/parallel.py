@@ -1,4 +1,7 @@
-"""Rung 1: counters over threads, in chunks; each element's word is its own, so nothing changes."""
+"""Rung 1: counters over threads, in chunks; each element's word is its own, so nothing changes.
+
+Measured on a Zen 5, float32 (the README's table): 2.1 times `naive` on two cores at 4096×1024.
+"""
 
 from numba import prange
 

@@ -7,6 +7,9 @@ another. Then two rows of C meet four rows of B in one inner loop: eight fused m
 loads of B and two of C. Packing also reads either operand transposed, so one loop serves all four
 cases.
 
+Measured on a Zen 5, float32 (the README's table): 57 GFLOP/s on one core at 1024³, 1.2 times
+`reordered`, whose B still fits the second-level cache; 1.5 times on 8192×64 · 64×64.
+
 Source: Goto and van de Geijn, "Anatomy of High-Performance Matrix Multiplication", ACM TOMS 34(3),
 2008, sections 4 and 5.
 """

@@ -6,6 +6,8 @@ The same multiplies as `naive`, with j innermost: B and C are read along their r
 elements to an instruction, and every cache line is used whole. Where B is to be read transposed, its
 rows run along k, so k goes innermost and the row is a dot product, which `jit.fast` allows the
 compiler to spread over vector lanes.
+
+Measured on a Zen 5, float32 (the README's table): 49 GFLOP/s on one core at 1024³, 98 times `naive`.
 """
 
 from kernels.core import jit

@@ -2,6 +2,8 @@
 
 A chunk is `CHUNK` elements whatever the number of threads, and each chunk's sum has a place of its
 own in `losses`, so the total has the same bits with any number of them.
+
+Measured on a Zen 5, float32 (the README's table): twice `naive` on two cores at 4096×1024.
 """
 
 from numba import prange

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from kernels.core import checks, geometry, memory
+from kernels.core import checks, geometry, memory, threads
 from kernels.core.ladder import Job
-from kernels.pool import naive
+from kernels.pool import parallel
 from kernels.pool.ladder import AVG_POOL2D, MAX_POOL2D
 from kernels.pool.problem import PoolProblem
 
@@ -119,8 +119,12 @@ def max_pool2d_backward(
     if indices.dtype not in (np.int64, np.uint8):
         raise TypeError(f"indices: expected int64 or uint8, got {indices.dtype}")
     window = indices.dtype == np.uint8
-    bad = naive.first_bad_index(indices, *problem.options, problem.h, problem.w, window)
-    if bad >= 0:
+    found = np.empty(problem.n * problem.c, np.int64)
+    args = (indices, *problem.options, problem.h, problem.w, window, found)
+    threads.run(parallel.first_bad_indices, args, indices.size)
+    if (found >= 0).any():
+        plane = int((found >= 0).argmax())
+        bad = plane * problem.oh * problem.ow + int(found[plane])
         raise ValueError(
             f"indices: expected a tap of its own window at position "
             f"{tuple(map(int, np.unravel_index(bad, indices.shape)))}, got {indices.flat[bad]}"

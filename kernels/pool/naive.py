@@ -11,6 +11,8 @@ The gradients gather: an input asks each window that it lies in whether it won t
 of the mean, so no two threads ever write one address.
 """
 
+import numpy as np
+
 from kernels.core import jit
 from kernels.core.windows import taps_below, taps_inside
 
@@ -155,33 +157,30 @@ def avg_dx(dy, kernel, stride, padding, dilation, limits, include, dx):
 
 
 @jit.exact
-def first_bad_index(indices, kernel, stride, padding, dilation, height, width, window):
-    """Flat position of the first index that is no tap of its window inside the plane; −1 if none."""
-    position = 0
-    for n in range(indices.shape[0]):
-        for c in range(indices.shape[1]):
-            for oh in range(indices.shape[2]):
-                for ow in range(indices.shape[3]):
-                    index = indices[n, c, oh, ow]
-                    top = oh * stride[0] - padding[0]
-                    left = ow * stride[1] - padding[1]
-                    if window:
-                        down = index // kernel[1] * dilation[0]
-                        across = index % kernel[1] * dilation[1]
-                    else:
-                        down, across = index // width - top, index % width - left
-                    good = (
-                        index >= 0
-                        and 0 <= top + down < height
-                        and 0 <= left + across < width
-                        and down >= 0
-                        and across >= 0
-                        and down % dilation[0] == 0
-                        and across % dilation[1] == 0
-                        and down // dilation[0] < kernel[0]
-                        and across // dilation[1] < kernel[1]
-                    )
-                    if not good:
-                        return position
-                    position += 1
+def is_tap(index, oh, ow, kernel, stride, padding, dilation, height, width, window):
+    """Whether an index names a tap of the window of output (oh, ow), inside the plane."""
+    top, left = oh * stride[0] - padding[0], ow * stride[1] - padding[1]
+    if window:
+        r = index // kernel[1]
+        ih, iw = top + r * dilation[0], left + (index - r * kernel[1]) * dilation[1]
+        return index >= 0 and r < kernel[0] and 0 <= ih < height and 0 <= iw < width
+    ih = index // width
+    down, across = ih - top, index - ih * width - left
+    if index < 0 or ih >= height or down < 0 or across < 0:
+        return False
+    if dilation[0] > 1 or dilation[1] > 1:
+        if down % dilation[0] or across % dilation[1]:
+            return False
+        down, across = down // dilation[0], across // dilation[1]
+    return down < kernel[0] and across < kernel[1]
+
+
+@jit.exact
+def first_bad_index(plane, kernel, stride, padding, dilation, height, width, window):
+    """Flat position in a plane of indices of the first that is no tap of its window; −1 if none."""
+    for oh in range(plane.shape[0]):
+        for ow in range(plane.shape[1]):
+            index = np.int64(plane[oh, ow])
+            if not is_tap(index, oh, ow, kernel, stride, padding, dilation, height, width, window):
+                return oh * plane.shape[1] + ow
     return -1

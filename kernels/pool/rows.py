@@ -2,12 +2,19 @@
 
 `naive` walks a small window for every output and asks of each tap whether it exists. Here one tap is
 taken for a whole row of outputs at a time: the outputs for which it exists are an interval found by
-arithmetic, and over it the row of x is compared with (or added to) the row of y along memory.
+arithmetic, and over it the row of x is compared with (or added to) the row of y along memory. The
+gradient of the maximum turns round from gathering, which tests every window an input lies in, to one
+pass that adds each dy where its winner was.
+
+Measured on a Zen 5, float32 (the README's table): one core, 8×64×112×112, 3×3 stride 2: the maximum 2.8
+times `naive`, its gradient 37 times, the mean 1.1 times, its gradient 8.5 times.
 """
+
+import numpy as np
 
 from kernels.core import jit
 from kernels.core.windows import interval
-from kernels.pool.naive import divisor, max_dx_point
+from kernels.pool.naive import divisor
 
 
 @jit.exact
@@ -69,32 +76,26 @@ def keep_index(x_row, start, stride, y_row, index_row, base, step):
 
 @jit.exact
 def max_dx_plane(dy, indices, n, c, kernel, stride, padding, dilation, window, dx):
-    """Fill dx[n, c]; where windows do not overlap, each input asks one of them only."""
-    apart = (
-        dilation[0] == 1 and dilation[1] == 1 and kernel[0] <= stride[0] and kernel[1] <= stride[1]
-    )
-    width = dx.shape[3]
-    for ih in range(dx.shape[2]):
-        row = dx[n, c, ih]
-        if apart:
-            oh = (ih + padding[0]) // stride[0]
-            for iw in range(width):
-                row[iw] = 0
-            if oh < dy.shape[2]:
-                r = ih + padding[0] - oh * stride[0]
-                for iw in range(width):
-                    ow = (iw + padding[1]) // stride[1]
-                    s = iw + padding[1] - ow * stride[1]
-                    if ow < dy.shape[3] and r < kernel[0] and s < kernel[1]:
-                        mine = r * kernel[1] + s if window else ih * width + iw
-                        if indices[n, c, oh, ow] == mine:
-                            row[iw] = dy[n, c, oh, ow]
-        else:
-            for iw in range(width):
-                row[iw] = max_dx_point(
-                    dy, indices, n, c, ih, iw,
-                    kernel, stride, padding, dilation, width, window,
-                )  # fmt: skip
+    """Fill dx[n, c]: one pass over dy, each element added where its window's winner was.
+
+    Windows of one plane may share a winner, but no other plane's do: a plane belongs to one thread.
+    """
+    plane = dx[n, c]
+    for ih in range(plane.shape[0]):
+        row = plane[ih]
+        for iw in range(row.shape[0]):
+            row[iw] = 0
+    flat = plane.reshape(plane.size)
+    for oh in range(dy.shape[2]):
+        top = oh * stride[0] - padding[0]
+        for ow in range(dy.shape[3]):
+            index = np.int64(indices[n, c, oh, ow])
+            if window:
+                r = index // kernel[1]
+                s = index - r * kernel[1]
+                left = ow * stride[1] - padding[1]
+                index = (top + r * dilation[0]) * plane.shape[1] + left + s * dilation[1]
+            flat[index] += dy[n, c, oh, ow]
 
 
 @jit.fast
