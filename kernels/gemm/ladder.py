@@ -2,9 +2,9 @@
 
 from functools import partial
 
-from kernels.core import threads
+from kernels.core import simd, threads
 from kernels.core.ladder import Ladder, Rung
-from kernels.gemm import blocked, naive, parallel, reordered
+from kernels.gemm import blocked, microkernel, naive, parallel, reordered
 
 
 def _rate(flops_per_ns, transposed_b=None):
@@ -34,6 +34,16 @@ def _panels(problem, direction):
 
 def _panels_each(problem, direction):
     return blocked.PANELS * max(1, parallel.parts(problem.batch, problem.m, problem.n))
+
+
+def _tile(p, direction):
+    """Cost in ns: whole tiles at their rate, the packing, and two regions for each BK of each matrix."""
+    width = simd.columns_of(p.dtype)
+    tiles = -(-p.m // simd.ROWS) * -(-p.n // width)
+    flops = 2 * tiles * simd.ROWS * width * p.k
+    rate = 0.6 * simd.BITS * 4 / p.itemsize  # about 300 FLOPs in a ns for float32 and 512 bits
+    packed = 0.5 * p.k * (p.m + p.n)
+    return p.batch * (8000 * (1 + p.k // microkernel.BK) + flops / rate + packed)
 
 
 MATMUL = Ladder(
@@ -72,6 +82,14 @@ MATMUL = Ladder(
                 37.0
             ),  # never slower than blocked: where threads do not pay it is the same loop
             scratch=_panels_each,
+        ),
+        Rung(
+            "microkernel",
+            "C in tiles that stay in registers, fed from packed panels",
+            "parallel",
+            dict.fromkeys(("forward", "da", "db"), microkernel.matmul),
+            _tile,
+            scratch=microkernel.scratch,
         ),
     ],
 )

@@ -1,0 +1,95 @@
+"""The register tile: ROWS × columns sums, and what a loop does with them.
+
+The bodies are the specification, in NumPy; compiled code takes the vectors of `lowering`. Arrays are
+one-dimensional, and places in them are given as a start and the distance between rows, which is never
+checked: whoever calls has counted.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba.extending import overload
+
+from kernels.core.simd import lowering as _lowering
+from kernels.core.simd.width import ROWS, columns_of
+
+lowering: Any = _lowering  # typed by Numba
+
+
+def columns(array: np.ndarray) -> int:
+    """Columns of the tile for this array's dtype."""
+    return columns_of(array.dtype)
+
+
+def zero(like: np.ndarray) -> np.ndarray:
+    """Return a tile of zeros, of the array's dtype."""
+    return np.zeros((ROWS, columns(like)), like.dtype)
+
+
+def load(c: np.ndarray, start: int, stride: int) -> np.ndarray:
+    """Return the tile whose rows begin at start, start + stride, …"""
+    return load_part(c, start, stride, ROWS, columns(c))
+
+
+def load_part(c: np.ndarray, start: int, stride: int, rows: int, width: int) -> np.ndarray:
+    """Return a tile of which only rows × width are read; the rest is zero."""
+    tile = zero(c)
+    for i in range(rows):
+        tile[i, :width] = c[start + i * stride : start + i * stride + width]
+    return tile
+
+
+def multiply_add(tile: Any, a: np.ndarray, ia: int, b: np.ndarray, ib: int) -> Any:
+    """Add the outer product of a[ia : ia + ROWS] and b[ib : ib + columns]."""
+    return tile + np.outer(a[ia : ia + ROWS], b[ib : ib + columns(b)])
+
+
+def store(tile: Any, c: np.ndarray, start: int, stride: int) -> None:
+    """Write the tile's rows to start, start + stride, …"""
+    store_part(tile, c, start, stride, ROWS, columns(c))
+
+
+def store_part(tile: Any, c: np.ndarray, start: int, stride: int, rows: int, width: int) -> None:
+    """Write rows × width of the tile; nothing else is touched."""
+    for i in range(rows):
+        c[start + i * stride : start + i * stride + width] = tile[i, :width]
+
+
+@overload(columns)
+def _columns(array):
+    count = columns_of(str(array.dtype))
+    return lambda array: count
+
+
+@overload(zero)
+def _zero(like):
+    return lambda like: lowering.zero(like)
+
+
+@overload(load)
+def _load(c, start, stride):
+    return lambda c, start, stride: lowering.load(c, start, stride)
+
+
+@overload(load_part)
+def _load_part(c, start, stride, rows, width):
+    return lambda c, start, stride, rows, width: lowering.load_part(c, start, stride, rows, width)
+
+
+@overload(multiply_add)
+def _multiply_add(tile, a, ia, b, ib):
+    return lambda tile, a, ia, b, ib: lowering.multiply_add(tile, a, ia, b, ib)
+
+
+@overload(store)
+def _store(tile, c, start, stride):
+    return lambda tile, c, start, stride: lowering.store(tile, c, start, stride)
+
+
+@overload(store_part)
+def _store_part(tile, c, start, stride, rows, width):
+    return lambda tile, c, start, stride, rows, width: lowering.store_part(
+        tile, c, start, stride, rows, width
+    )

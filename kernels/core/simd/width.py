@@ -1,0 +1,49 @@
+"""How wide this machine's vectors are, and the tile that fills its registers."""
+
+from __future__ import annotations
+
+import platform
+from typing import Any
+
+import llvmlite.binding as llvm
+import numpy as np
+from numba.core import config
+
+# bits of a vector: rows and vectors of the tile. Of 32 registers 24 hold sums, of 16 twelve; 14 × 2 and
+# 6 × 2 are as fast, but networks' channels come in multiples of 8, and 14 rows would waste some.
+TILES = {512: (8, 3), 256: (4, 3), 128: (4, 3)}
+
+# Processors that NUMBA_CPU_NAME may ask for by a name, without their features.
+NARROW = ("generic", "x86-64", "x86-64-v2", "nehalem", "westmere", "sandybridge", "ivybridge")
+
+
+def bits(name: str | None, features: str | None) -> int:
+    """Return the width of a vector for a processor: 512, 256 or 128 bits.
+
+    Parameters
+    ----------
+    name, features : str or None
+        As NUMBA_CPU_NAME and NUMBA_CPU_FEATURES give them; the host's where None.
+    """
+    if platform.machine().lower() not in ("x86_64", "amd64"):
+        return 128
+    if name is None and features is None:
+        found = llvm.get_host_cpu_features()
+        return (
+            512 if found.get("avx512f") else 256 if found.get("avx2") and found.get("fma") else 128
+        )
+    asked = features or ""
+    if "+avx512f" in asked or (name or "").endswith("avx512"):
+        return 512
+    if "+avx2" in asked:
+        return 256
+    return 128 if name in NARROW else 256
+
+
+BITS = bits(*(getattr(config, each) for each in ("CPU_NAME", "CPU_FEATURES")))
+ROWS, VECTORS = TILES[BITS]
+
+
+def columns_of(dtype: Any) -> int:
+    """Columns of the tile: VECTORS vectors of this dtype."""
+    return VECTORS * BITS // 8 // np.dtype(dtype).itemsize

@@ -1,0 +1,129 @@
+"""The register tile: compiled against its own NumPy body, at each width, and what the compiler made."""
+
+import os
+import platform
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from numba import njit, types
+
+from kernels.core import simd
+from kernels.core.simd import width
+from kernels.gemm import microkernel
+
+CHECK = """
+import sys
+import numpy as np
+from kernels.core import simd
+from kernels.gemm import microkernel
+assert simd.BITS == int(sys.argv[1]), simd.BITS
+rng = np.random.default_rng(0)
+for dtype in ("f4", "f8"):
+    wide, high = simd.columns_of(dtype), simd.ROWS
+    for rows in {high, high - 1, 1}:
+        for columns in {wide, wide - 1, wide // 3 + 1, 1}:
+            for fresh in (True, False):
+                depth, stride = int(rng.integers(0, 40)), wide + 3
+                pa = rng.standard_normal(5 + depth * high).astype(dtype)
+                pb = rng.standard_normal(7 + depth * wide).astype(dtype)
+                start = 2
+                end = start + (rows - 1) * stride + columns
+                c = rng.standard_normal(end).astype(dtype)  # a read or write past the tile would show
+                guarded = np.full(end + 200, np.nan, dtype)
+                guarded[:end] = c
+                expected = c.copy()
+                args = (depth,), (start, stride, rows, columns, fresh)
+                microkernel.tile(pa, 5, pb, 7, depth, guarded, *args[1])
+                microkernel.tile.py_func(pa, 5, pb, 7, depth, expected, *args[1])
+                scale = 1e-5 if dtype == "f4" else 1e-13
+                np.testing.assert_allclose(guarded[:end], expected, rtol=0, atol=scale * (depth + 1))
+                assert np.isnan(guarded[end:]).all()
+                outside = np.ones(end, bool)
+                for i in range(rows):
+                    outside[start + i * stride : start + i * stride + columns] = False
+                np.testing.assert_array_equal(guarded[:end][outside], c[outside])
+print("same")
+"""
+
+# A processor that is asked for by name, and the width that its vectors have.
+PROCESSORS = {512: {}, 256: {"NUMBA_CPU_NAME": "haswell"}, 128: {"NUMBA_CPU_NAME": "nehalem"}}
+
+
+@pytest.mark.parametrize("bits", [512, 256, 128])
+def test_tile_does_what_its_body_says(bits):
+    host = width.bits(None, None)
+    if bits > host or platform.machine() not in ("x86_64", "AMD64"):
+        pytest.skip(f"this host has vectors of {host} bits")
+    chosen = {} if bits == host else PROCESSORS[bits]
+    done = subprocess.run(
+        [sys.executable, "-c", CHECK, str(bits)],
+        env={**os.environ, **chosen},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout == "same\n", done.stderr
+
+
+@pytest.mark.parametrize("dtype", [types.float32, types.float64])
+def test_the_loop_is_all_multiply_adds_and_no_spill(dtype):
+    if width.bits(None, None) == 128:
+        pytest.skip("written for AVX2 and AVX-512")
+    array = types.Array(dtype, 1, "C")
+    count = types.int64
+    kernel = njit(fastmath=microkernel.tile.targetoptions["fastmath"], error_model="numpy")(
+        microkernel.tile.py_func
+    )
+    signature = (
+        array,
+        count,
+        array,
+        count,
+        count,
+        array,
+        count,
+        count,
+        count,
+        count,
+        types.boolean,
+    )
+    kernel.compile(signature)
+    text = kernel.inspect_asm(kernel.signatures[0])
+    loops = re.findall(r"^(\.LBB\d+_\d+):\n((?:(?!^\.LBB).*\n)*?)\s+jn?e\s+\1$", text, re.M)
+    bodies = [body for _, body in loops if "vfmadd" in body]
+    assert bodies, "no loop of multiply-adds"
+    suffix = "ps" if dtype == types.float32 else "pd"
+    register = "zmm" if simd.BITS == 512 else "ymm"
+    steps = [len(re.findall(rf"vfmadd\d+{suffix}.*%{register}", body)) for body in bodies]
+    tile = simd.ROWS * simd.VECTORS
+    assert all(count and count % tile == 0 for count in steps), steps
+    for body in bodies:
+        assert not re.search(r"vmov\w+.*\(%r[sb]p\)", body), body
+
+
+@pytest.mark.parametrize(
+    ("name", "features", "bits"),
+    [
+        ("haswell", None, 256),
+        ("generic", None, 128),
+        ("znver4", "+avx512f,+avx2", 512),
+        (None, "+avx2,+fma", 256),
+        ("nehalem", "", 128),
+    ],
+)
+def test_width_of_a_named_processor(name, features, bits):
+    if platform.machine() in ("x86_64", "AMD64"):
+        assert width.bits(name, features) == bits
+
+
+def test_specification_on_plain_arrays():
+    a, b = np.arange(1.0, 40), np.arange(2.0, 100)
+    tile = simd.multiply_add(simd.zero(a), a, 1, b, 2)
+    np.testing.assert_array_equal(tile, np.outer(a[1 : 1 + simd.ROWS], b[2 : 2 + simd.columns(b)]))
+    c = np.zeros(simd.ROWS * 50)
+    simd.store_part(tile, c, 3, 50, 2, 5)
+    assert np.count_nonzero(c) == 10
+    np.testing.assert_array_equal(simd.load_part(c, 3, 50, 2, 5)[:2, :5], tile[:2, :5])
