@@ -1,6 +1,7 @@
 """The rungs of conv2d."""
 
-from kernels.conv import im2col, naive, parallel, reordered
+from kernels.conv import direct, im2col, naive, parallel, reordered
+from kernels.core import simd
 from kernels.core.ladder import Ladder, Rung
 
 # Costs are nanoseconds, fitted to medians measured on two threads of a Zen 5 (`python -m bench conv2d`);
@@ -31,6 +32,29 @@ def _im2col(p, direction):
     pixels = p.oh * p.ow
     columns = p.n * p.groups * p.taps * pixels
     return 2000 + p.flops(direction) * (pixels + 100) / (220 * pixels) + COLUMN[direction] * columns
+
+
+def _direct(p, direction):
+    """Whole tiles at their rate, the copy of the images, the packing, and the way out of the tiles."""
+    width = simd.columns_of(p.dtype)
+    if direction == "forward":
+        rows, depth, pitch = (
+            p.k // p.groups,
+            p.taps,
+            p.ow + (p.s - 1) * p.dilation[1] // p.stride[1],
+        )
+        outputs, copied = p.n * p.k * p.oh * p.ow, p.n * p.c * p.h * p.w
+        positions = (p.oh - 1) * pitch + p.ow
+    else:  # the phases of dx have few taps each, and few outputs each
+        rows, depth = p.c // p.groups, p.k // p.groups * p.r * p.s
+        pitch = p.w + (p.s - 1) * p.dilation[1]
+        outputs, copied = p.n * p.c * p.h * p.w, p.n * p.k * p.oh * p.ow
+        positions = p.h * pitch // p.stride[1] // p.stride[0]
+    tiles = p.n * p.groups * -(-rows // simd.ROWS) * -(-positions // width)
+    rate = 0.6 * simd.BITS * 4 / p.itemsize
+    packed = p.groups * -(-rows // simd.ROWS) * simd.ROWS * depth
+    multiplied = 2 * tiles * simd.ROWS * width * depth / rate
+    return 15000 + multiplied + 0.5 * (outputs + copied + packed)
 
 
 CONV2D = Ladder(
@@ -66,6 +90,14 @@ CONV2D = Ladder(
             {"forward": im2col.conv2d, "dx": im2col.dx, "dw": im2col.dw},
             _im2col,
             scratch=im2col.scratch,
+        ),
+        Rung(
+            "direct",
+            "register tiles over the padded images: no column matrix",
+            "im2col",
+            {"forward": direct.conv2d, "dx": direct.dx},
+            _direct,
+            scratch=direct.scratch,
         ),
     ],
 )
