@@ -103,7 +103,7 @@ def train(
                 logits, cache = model.forward(x)
                 value, loss_cache = loss.forward(logits, labels)
                 optimizer.zero_grad()
-                model.backward(loss.backward(1.0, loss_cache), cache)
+                model.backward_parameters(loss.backward(1.0, loss_cache), cache)
                 done = (epoch * steps + step) / (run.epochs * steps)
                 optimizer.lr = run.lr * (1 + math.cos(math.pi * done)) / 2
                 optimizer.step()

@@ -81,7 +81,13 @@ class Conv2d(Layer):
 
     def backward(self, dy: Any, cache: Any) -> np.ndarray:
         """Add dw and db, return dx."""
-        needs = ("x", "w", "b") if self.bias else ("x", "w")
+        return self._backward(dy, cache, ("x", "w", "b"))
+
+    def backward_parameters(self, dy: Any, cache: Any) -> None:
+        """Add dw and db; dx is not computed."""
+        self._backward(dy, cache, ("w", "b"))
+
+    def _backward(self, dy: Any, cache: Any, needs: tuple[str, ...]) -> Any:
         grads = kernels.conv2d_backward(dy, cache, self.weight.data, **self.window, needs=needs)
         self.weight.accumulate(grads.w)
         if self.bias:

@@ -48,6 +48,10 @@ class Layer:
         """Add each parameter's gradient into its .grad, and return the input's."""
         raise NotImplementedError
 
+    def backward_parameters(self, dy: Any, cache: Any) -> None:
+        """Add the parameters' gradients alone: for the layer that data enters by, whose dx nobody wants."""
+        self.backward(dy, cache)
+
     def __call__(self, x: Any) -> np.ndarray:
         """Return the output; nothing is kept.
 

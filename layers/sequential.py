@@ -41,11 +41,24 @@ class Sequential(Layer):
 
     def backward(self, dy: Any, cache: Any) -> np.ndarray:
         """Return the first layer's dx."""
-        if len(cache) != len(self._layers):
-            raise ValueError(f"cache: expected {len(self._layers)} of them, got {len(cache)}")
-        for layer, each in zip(reversed(self._layers), reversed(cache)):
+        for layer, each in self._reversed(cache):
             dy = layer.backward(dy, each)
         return dy
+
+    def backward_parameters(self, dy: Any, cache: Any) -> None:
+        """Add the parameters' gradients; below the first layer that has some nothing is computed."""
+        first = next((i for i, each in enumerate(self._layers) if each.parameters()), len(self))
+        pairs = self._reversed(cache)
+        for layer, each in pairs[: len(self) - first - 1]:
+            dy = layer.backward(dy, each)
+        if first < len(self):
+            layer, each = pairs[len(self) - first - 1]
+            layer.backward_parameters(dy, each)
+
+    def _reversed(self, cache: Any) -> list[tuple[Layer, Any]]:
+        if len(cache) != len(self._layers):
+            raise ValueError(f"cache: expected {len(self._layers)} of them, got {len(cache)}")
+        return list(zip(reversed(self._layers), reversed(cache)))
 
     def children(self) -> Iterator[tuple[str, Layer]]:
         """Yield the layers with their numbers as names."""

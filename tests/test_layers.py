@@ -121,6 +121,24 @@ def test_gradients_of_a_network_against_central_differences(rng):
             assert grad[place] == pytest.approx((above - below) / (2 * h), rel=1e-5, abs=1e-9)
 
 
+def test_backward_of_parameters_alone(rng):
+    x = rng.standard_normal((3, 2, 8, 8))
+    grads = []
+    for way in ("backward", "backward_parameters"):
+        model = layers.Sequential(layers.Tanh(), *network())
+        logits, cache = model.forward(x)
+        result = getattr(model, way)(logits, cache)
+        assert (result is None) == (way == "backward_parameters")
+        grads.append([each.grad for each in model.parameters()])
+        with pytest.raises(ValueError, match=r"cache: expected 9 .*got 2"):
+            getattr(model, way)(logits, cache[:2])
+    for a, b in zip(*grads):
+        np.testing.assert_array_equal(a, b)
+    alone = layers.Sequential(layers.ReLU())
+    y, cache = alone.forward(x)
+    assert alone.backward_parameters(y, cache) is None
+
+
 def test_a_layer_applied_twice_sums_its_gradients(rng):
     layer = layers.Linear(4, 4, dtype=np.float64, rng=0)
     x, dy = rng.standard_normal((3, 4)), rng.standard_normal((3, 4))

@@ -28,33 +28,36 @@ def _parallel(p, direction):
 
 
 def _im2col(p, direction):
-    """The product, which needs many outputs an image for its rate, and the column matrix."""
+    """The product, whose rate wants many columns and some depth, and the column matrix."""
     pixels = p.oh * p.ow
-    columns = p.n * p.groups * p.taps * pixels
-    return 2000 + p.flops(direction) * (pixels + 100) / (220 * pixels) + COLUMN[direction] * columns
+    columns = p.taps if direction == "dw" else pixels
+    depth = pixels if direction == "dw" else p.taps
+    share = columns / (columns + 100) * depth / (depth + 16)
+    made = p.n * p.groups * p.taps * pixels
+    return 15000 + p.flops(direction) / (220 * share) + COLUMN[direction] * made
 
 
 def _direct(p, direction):
     """Whole tiles at their rate, the copy of the images, the packing, and the way out of the tiles."""
     width = simd.columns_of(p.dtype)
-    if direction == "forward":
-        rows, depth, pitch = (
-            p.k // p.groups,
-            p.taps,
-            p.ow + (p.s - 1) * p.dilation[1] // p.stride[1],
-        )
-        outputs, copied = p.n * p.k * p.oh * p.ow, p.n * p.c * p.h * p.w
-        positions = (p.oh - 1) * pitch + p.ow
-    else:  # the phases of dx have few taps each, and few outputs each
-        rows, depth = p.c // p.groups, p.k // p.groups * p.r * p.s
-        pitch = p.w + (p.s - 1) * p.dilation[1]
-        outputs, copied = p.n * p.c * p.h * p.w, p.n * p.k * p.oh * p.ow
-        positions = p.h * pitch // p.stride[1] // p.stride[0]
-    tiles = p.n * p.groups * -(-rows // simd.ROWS) * -(-positions // width)
     rate = 0.6 * simd.BITS * 4 / p.itemsize
-    packed = p.groups * -(-rows // simd.ROWS) * simd.ROWS * depth
-    multiplied = 2 * tiles * simd.ROWS * width * depth / rate
-    return 15000 + multiplied + 0.5 * (outputs + copied + packed)
+    x, y = p.n * p.c * p.h * p.w, p.n * p.k * p.oh * p.ow
+    filters, channels, area = p.k // p.groups, p.c // p.groups, p.r * p.s
+    if direction == "forward":
+        pitch = p.ow + (p.s - 1) * p.dilation[1] // p.stride[1]
+        rows, depth, positions = filters, p.taps, (p.oh - 1) * pitch + p.ow
+        moved = 0.5 * x + 0.5 * y
+    elif direction == "dx":  # each phase of dx has its share of the outputs, and of the taps
+        pitch = -(-p.w // p.stride[1]) + (p.s - 1) * p.dilation[1] // p.stride[1]
+        rows, depth, positions = channels, filters * area, -(-p.h // p.stride[0]) * pitch
+        moved = 0.5 * y + 0.5 * x * p.stride[1]
+    else:  # vectors along (s, c), positions summed over
+        span = channels * (p.s if p.dilation[1] == 1 else 1)
+        rows, depth, positions = filters, p.oh * p.ow * p.taps // span, span
+        moved = 1.0 * x + 0.25 * y + 2.0 * p.k * p.taps
+    panels = p.groups * -(-rows // simd.ROWS)
+    multiplied = 2 * p.n * panels * simd.ROWS * -(-positions // width) * width * depth / rate
+    return 15000 + multiplied + moved + 0.5 * p.k * p.taps
 
 
 CONV2D = Ladder(
@@ -95,7 +98,7 @@ CONV2D = Ladder(
             "direct",
             "register tiles over the padded images: no column matrix",
             "im2col",
-            {"forward": direct.conv2d, "dx": direct.dx},
+            {"forward": direct.conv2d, "dx": direct.dx, "dw": direct.dw},
             _direct,
             scratch=direct.scratch,
         ),

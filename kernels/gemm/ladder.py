@@ -23,7 +23,7 @@ def _packing(flops_per_ns):
     def cost(p, direction):
         down, across = -(-p.m // blocked.BM), -(-p.n // blocked.BN)
         packed = p.batch * p.k * (p.m * across + p.n * down)
-        return 300 + p.flops() / flops_per_ns + packed
+        return 8000 + p.flops() / flops_per_ns + packed
 
     return cost
 

@@ -105,6 +105,41 @@ def zero(typing, like):
 
 
 @intrinsic
+def rows_of(typing, values, start):
+    """A tile of ROWS broadcasts."""
+    tile = TileType(values.dtype)
+
+    def build(context, builder, signature, args):
+        array, first = args
+        vector = _vector(values.dtype)
+        value = ir.Constant(context.get_value_type(tile), ir.Undefined)
+        place = _address(context, builder, values, array, first)
+        for i in range(ROWS):
+            row = _splat(builder, builder.load(builder.gep(place, [I64(i)])), vector)
+            for v in range(VECTORS):
+                value = builder.insert_value(value, row, i * VECTORS + v)
+        return value
+
+    return tile(values, types.int64), build
+
+
+@intrinsic
+def relu(typing, tile):
+    """Each vector compared with zero: below it zero, else (and where it is NaN) itself."""
+
+    def build(context, builder, signature, args):
+        (value,) = args
+        nothing = ir.Constant(_vector(tile.dtype), None)
+        for number in range(ROWS * VECTORS):
+            old = builder.extract_value(value, number)
+            below = builder.fcmp_ordered("<", old, nothing)
+            value = builder.insert_value(value, builder.select(below, nothing, old), number)
+        return value
+
+    return tile(tile), build
+
+
+@intrinsic
 def load(typing, c, start, stride):
     """Read a whole tile."""
     tile = TileType(c.dtype)
@@ -208,3 +243,19 @@ def store_part(typing, tile, c, start, stride, rows, width):
         return context.get_dummy_value()
 
     return types.void(tile, c, *[types.int64] * 4), build
+
+
+@intrinsic
+def prefetch(typing, array, index):
+    """Ask for the line of an element, for reading, into the second cache; past the end it does nothing."""
+
+    def build(context, builder, signature, args):
+        place = _address(context, builder, array, *args)
+        pointer = builder.bitcast(place, ir.IntType(8).as_pointer())
+        function = _function(
+            builder, "llvm.prefetch.p0", ir.VoidType(), [pointer.type, I32, I32, I32]
+        )
+        builder.call(function, [pointer, I32(0), I32(2), I32(1)])
+        return context.get_dummy_value()
+
+    return types.void(array, types.int64), build

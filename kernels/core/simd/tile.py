@@ -28,6 +28,16 @@ def zero(like: np.ndarray) -> np.ndarray:
     return np.zeros((ROWS, columns(like)), like.dtype)
 
 
+def rows_of(values: np.ndarray, start: int) -> Any:
+    """Return a tile whose row i is values[start + i] throughout."""
+    return zero(values) + values[start : start + ROWS, None]
+
+
+def relu(tile: Any) -> Any:
+    """Clip below at zero; NaN stays."""
+    return np.where(tile < 0, tile.dtype.type(0), tile)
+
+
 def load(c: np.ndarray, start: int, stride: int) -> np.ndarray:
     """Return the tile whose rows begin at start, start + stride, …"""
     return load_part(c, start, stride, ROWS, columns(c))
@@ -44,6 +54,10 @@ def load_part(c: np.ndarray, start: int, stride: int, rows: int, width: int) -> 
 def multiply_add(tile: Any, a: np.ndarray, ia: int, b: np.ndarray, ib: int) -> Any:
     """Add the outer product of a[ia : ia + ROWS] and b[ib : ib + columns]."""
     return tile + np.outer(a[ia : ia + ROWS], b[ib : ib + columns(b)])
+
+
+def prefetch(array: np.ndarray, index: int) -> None:
+    """Bring an element nearer: it will be read soon. Changes nothing."""
 
 
 def store(tile: Any, c: np.ndarray, start: int, stride: int) -> None:
@@ -68,6 +82,16 @@ def _zero(like):
     return lambda like: lowering.zero(like)
 
 
+@overload(rows_of)
+def _rows_of(values, start):
+    return lambda values, start: lowering.rows_of(values, start)
+
+
+@overload(relu)
+def _relu(tile):
+    return lambda tile: lowering.relu(tile)
+
+
 @overload(load)
 def _load(c, start, stride):
     return lambda c, start, stride: lowering.load(c, start, stride)
@@ -81,6 +105,11 @@ def _load_part(c, start, stride, rows, width):
 @overload(multiply_add)
 def _multiply_add(tile, a, ia, b, ib):
     return lambda tile, a, ia, b, ib: lowering.multiply_add(tile, a, ia, b, ib)
+
+
+@overload(prefetch)
+def _prefetch(array, index):
+    return lambda array, index: lowering.prefetch(array, index)
 
 
 @overload(store)
