@@ -40,17 +40,17 @@ def _im2col(p, direction):
 def _direct(p, direction):
     """Whole tiles at their rate, the copy of the images, the packing, and the way out of the tiles."""
     width = simd.columns_of(p.dtype)
-    rate = 0.6 * simd.BITS * 4 / p.itemsize
+    rate = 0.8 * simd.BITS * 4 / p.itemsize  # 410 FLOPs in a ns for float32 and 512 bits
     x, y = p.n * p.c * p.h * p.w, p.n * p.k * p.oh * p.ow
     filters, channels, area = p.k // p.groups, p.c // p.groups, p.r * p.s
     if direction == "forward":
         pitch = p.ow + (p.s - 1) * p.dilation[1] // p.stride[1]
         rows, depth, positions = filters, p.taps, (p.oh - 1) * pitch + p.ow
-        moved = 0.5 * x + 0.5 * y
+        moved = 5.0 * p.n * p.c * p.h + 0.25 * x + 0.2 * y
     elif direction == "dx":  # each phase of dx has its share of the outputs, and of the taps
         pitch = -(-p.w // p.stride[1]) + (p.s - 1) * p.dilation[1] // p.stride[1]
         rows, depth, positions = channels, filters * area, -(-p.h // p.stride[0]) * pitch
-        moved = 0.5 * y + 0.5 * x * p.stride[1]
+        moved = 5.0 * p.n * p.k * p.oh + 0.25 * y + (0.2 if p.stride[1] == 1 else 11.0) * x
     else:  # vectors along (s, c), positions summed over
         span = channels * (p.s if p.dilation[1] == 1 else 1)
         rows, depth, positions = filters, p.oh * p.ow * p.taps // span, span

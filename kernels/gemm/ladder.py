@@ -43,7 +43,7 @@ def _tile(p, direction):
     flops = 2 * tiles * simd.ROWS * width * p.k
     rate = 0.6 * simd.BITS * 4 / p.itemsize  # about 300 FLOPs in a ns for float32 and 512 bits
     packed = 0.5 * p.k * (p.m + p.n)
-    return p.batch * (8000 * (1 + p.k // microkernel.BK) + flops / rate + packed)
+    return p.batch * (20000 + 5000 * (p.k // microkernel.BK) + flops / rate + packed)
 
 
 MATMUL = Ladder(

@@ -15,6 +15,12 @@ those lie in a row of memory already, if two things are seen to first.
 The gradient of the data is the same walk. dx[ih] gathers dy[(ih + pad − r·d) / u] over the taps that divide:
 for the rows ih = a + u·q of one phase these are fixed taps, each at a fixed shift of q, over a padded dy.
 
+The gradient of the weights sums over positions, so its vectors lie along taps and channels: see `dw`.
+
+Measured on a Zen 5, float32, two cores (the README's table): 8×64×56×56 → 64, 3×3 at 392 GFLOP/s forward,
+3.1 times `im2col`; dx 377, 3.2 times; dw 344, 5.9 times. 1×1 layers gain less, for there the copies weigh more
+(2.2, 1.7 and 1.1 times); with few channels dx leaves most of a tile's rows empty, and `im2col` is ahead.
+
 The weights are packed once a call, ROWS filters side by side for each tap (channels for dx).
 
 Source: Zhang, Franchetti and Low, "High Performance Zero-Memory Overhead Direct Convolutions", ICML 2018;
