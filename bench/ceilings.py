@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from numba import njit, prange
 
-import kernels
 from bench import clock
 
 DEGREE = 12  # so short that the coefficients stay in registers and many chains overlap
@@ -61,8 +60,3 @@ def measure(dtype: Any, threads: int) -> dict[str, float]:
         "gflops": flops / times["gflops"] / 1e9,
         "gbytes": 2 * long.nbytes / times["gbytes"] / 1e9,
     }
-
-
-def threads_of(threads: int | None) -> int:
-    """Return the number of threads that a run asked for, or the process's own."""
-    return kernels.get_num_threads() if threads is None else threads
