@@ -24,10 +24,10 @@ def max_plane(x, n, c, kernel, stride, padding, dilation, indices, window, y):
     for oh in range(y.shape[2]):
         y_row = y[n, c, oh]
         top = oh * stride[0] - padding[0]
-        r0 = max(0, (-top + dilation[0] - 1) // dilation[0])  # the first row of taps that exists
+        r0 = first_tap(top, dilation[0])  # the first row of taps that exists
         for ow in range(y_row.shape[0]):
             left = ow * stride[1] - padding[1]
-            s0 = max(0, (-left + dilation[1] - 1) // dilation[1])
+            s0 = first_tap(left, dilation[1])
             first = (top + r0 * dilation[0]) * width + left + s0 * dilation[1]
             y_row[ow] = x[n, c, top + r0 * dilation[0], left + s0 * dilation[1]]
             if indices.size:
@@ -66,12 +66,22 @@ def keep_largest(x_row, start, stride, y_row):
 
 @jit.exact
 def keep_index(x_row, start, stride, y_row, index_row, base, step):
-    """As `keep_largest`; the winner at o is numbered base + o·step."""
+    """As `keep_largest`; the winner at o is numbered base + o·step.
+
+    Both are chosen, not branched to: which of two values is larger cannot be guessed, and a wrong guess
+    costs more than the whole comparison.
+    """
     for o in range(y_row.shape[0]):
         value = x_row[start + o * stride]
-        if value > y_row[o] or value != value:
-            y_row[o] = value
-            index_row[o] = base + o * step
+        better = value > y_row[o] or value != value
+        y_row[o] = value if better else y_row[o]
+        index_row[o] = base + o * step if better else np.int64(index_row[o])
+
+
+@jit.exact
+def first_tap(start, dilation):
+    """Number of the first tap that lies at 0 or beyond."""
+    return 0 if start >= 0 else (-start + dilation - 1) // dilation
 
 
 @jit.exact
