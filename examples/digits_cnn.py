@@ -97,8 +97,7 @@ def train(
             rng = np.random.default_rng([run.seed, epoch])
             order = rng.permutation(count)
             total, right = 0.0, 0
-            for step in range(steps):
-                chosen = order[step * run.batch : (step + 1) * run.batch]
+            for step, chosen in enumerate(np.array_split(order, steps)):  # no small rest at the end
                 x, labels = augmented(images.train_x[chosen], images, rng), images.train_y[chosen]
                 logits, cache = model.forward(x)
                 value, loss_cache = loss.forward(logits, labels)
