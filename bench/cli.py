@@ -107,6 +107,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         f'multiplies and adds, {limits["gbytes"]:.1f} GB/s of copying. ← is what algorithm="auto" takes'
     )
     races = []
+    # fresh inputs in every run; even, for the peers' max-pool keeps indices of the plane as well
+    seed = 2 * int(np.random.default_rng().integers(2**30))
     with (
         running(options.peers, threads, console) as others,
         Progress(console=console, transient=True, disable=not console.is_terminal) as progress,
@@ -115,7 +117,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         for case, direction in work:
             progress.update(task, description=f"{case.ladder} {case.name} {direction}")
             one = race.run(
-                case, direction, dtype, rung=options.rung, peers=others, rounds=options.rounds
+                case,
+                direction,
+                dtype,
+                rung=options.rung,
+                peers=others,
+                rounds=options.rounds,
+                seed=seed,
             )
             report.show(one, limits, console)
             races.append(one)

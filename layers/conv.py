@@ -88,7 +88,10 @@ class Conv2d(Layer):
         self._backward(dy, cache, ("w", "b"))
 
     def _backward(self, dy: Any, cache: Any, needs: tuple[str, ...]) -> Any:
+        needs = needs if self.bias else needs[:-1]  # no bias, no db
         grads = kernels.conv2d_backward(dy, cache, self.weight.data, **self.window, needs=needs)
+        if needs == ("w",):  # a single gradient comes bare
+            return self.weight.accumulate(grads)
         self.weight.accumulate(grads.w)
         if self.bias:
             self.bias.accumulate(grads.b)

@@ -139,6 +139,27 @@ def test_backward_of_parameters_alone(rng):
     assert alone.backward_parameters(y, cache) is None
 
 
+@pytest.mark.parametrize("name", ["conv2d", "linear"])
+def test_only_what_is_wanted_is_computed(name, rng, monkeypatch):
+    real, asked = getattr(kernels, f"{name}_backward"), []
+
+    def spy(*args, needs, **options):
+        asked.append(needs)
+        return real(*args, needs=needs, **options)
+
+    monkeypatch.setattr(kernels, f"{name}_backward", spy)
+    for bias in (True, False):
+        if name == "conv2d":
+            layer, x = layers.Conv2d(2, 3, 3, bias=bias, dtype=np.float64), rng.random((2, 2, 5, 5))
+        else:
+            layer, x = layers.Linear(4, 3, bias, dtype=np.float64), rng.random((2, 4))
+        y, cache = layer.forward(x)
+        layer.backward(y, cache)
+        layer.backward_parameters(y, cache)
+        assert layer.weight.grad.shape == layer.weight.shape
+    assert asked == [("x", "w", "b"), ("w", "b"), ("x", "w"), ("w",)]
+
+
 def test_a_layer_applied_twice_sums_its_gradients(rng):
     layer = layers.Linear(4, 4, dtype=np.float64, rng=0)
     x, dy = rng.standard_normal((3, 4)), rng.standard_normal((3, 4))
