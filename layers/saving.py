@@ -123,12 +123,13 @@ def load(
         if key.startswith(OPTIMIZER)
     }
     try:
-        model.fit_state(weights, strict)
+        pairs, _ = model.fit_state(weights, strict)
         if optimizer is not None:
             optimizer.load_state_dict(state)
     except (TypeError, ValueError) as error:
         raise type(error)(f"{path}: {error}") from None
-    model.load_state_dict(weights, strict)
+    for parameter, array in pairs:
+        parameter.data[...] = array
     return metadata
 
 
