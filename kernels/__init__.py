@@ -15,6 +15,8 @@ from kernels.activation import (
 from kernels.conv import ConvGradients, conv2d, conv2d_backward
 from kernels.core.ladder import Ladder, Rung, ladder, ladders
 from kernels.core.memory import clear_memory, set_workspace_limit
+from kernels.core.packing import Packed, pack
+from kernels.core.precision import precision
 from kernels.core.threads import get_num_threads, set_num_threads
 from kernels.dropout import dropout, dropout_backward
 from kernels.gemm import (
@@ -34,6 +36,7 @@ __all__ = [
     "Ladder",
     "LinearGradients",
     "MatmulGradients",
+    "Packed",
     "Rung",
     "adam_step",
     "adamw_step",
@@ -59,6 +62,8 @@ __all__ = [
     "max_pool2d_backward",
     "mse",
     "mse_backward",
+    "pack",
+    "precision",
     "relu",
     "relu_backward",
     "set_num_threads",

@@ -52,14 +52,68 @@ print("same")
 PROCESSORS = {512: {}, 256: {"NUMBA_CPU_NAME": "haswell"}, 128: {"NUMBA_CPU_NAME": "nehalem"}}
 
 
+VECTORS = """
+import sys
+import numpy as np
+from numba import njit
+from kernels.core import simd
+assert simd.BITS == int(sys.argv[1]), simd.BITS
+
+@njit(error_model="numpy")
+def columns(a, c, start, stride, low, high, width, part):
+    tile = simd.load(a, 0, simd.columns(a))
+    if part:
+        simd.store_columns_part(tile, c, start, stride, low, high, width)
+    else:
+        simd.store_columns(tile, c, start, stride)
+
+@njit(error_model="numpy")
+def transpose(a, c, rows, width, keep):
+    simd.transpose(a, 3, 40, rows, width, c, 5, 37, keep)
+
+@njit(error_model="numpy")
+def places(a, b, c, numbers):
+    tile, at = simd.row_of(b, 1), simd.places_of(numbers, 2)
+    for k in range(5):
+        tile = simd.multiply_add_at(tile, a, at, k, b, k * simd.columns(b))
+        tile = simd.multiply_add(tile, a, k, 3, b, k * simd.columns(b))
+    simd.prefetch_columns(c, 0, 1, 3)
+    simd.store(simd.relu(tile), c, 0, simd.columns(c))
+
+@njit(error_model="numpy")
+def vectors(a, b, c):
+    x, y = simd.vector(a, 1), simd.vector(b, 2)
+    simd.put_vector(simd.scale_add(x + y, 2.5, simd.scale(x - y, 3)), c, 4)
+
+rng = np.random.default_rng(0)
+for dtype in ("f4", "f8"):
+    rows, width, lanes = simd.ROWS, simd.columns_of(dtype), simd.lanes_of(dtype)
+    a, b = (rng.standard_normal(2000).astype(dtype) for _ in range(2))
+    def check(function, *args, exact=True):
+        got = np.full(2000, np.nan, dtype)  # a write past the end would show
+        want = got.copy()
+        function(*[got if each is None else each for each in args])
+        function.py_func(*[want if each is None else each for each in args])
+        np.testing.assert_allclose(got, want, rtol=0 if exact else 1e-5, atol=0 if exact else 1e-5)
+    for bounds in ((0, 0, 0, False), (1, rows - 1, width - 1, True), (0, rows, width, True), (2, 4, 0, True)):
+        check(columns, a, None, 7, rows + 5, *bounds)
+    for block in ((lanes, lanes, lanes), (lanes - 1, lanes - 1, lanes), (1, lanes, 1), (-3, 2, lanes)):
+        check(transpose, a, None, *block)
+    check(places, a, b, None, rng.integers(0, 900, 30), exact=False)
+    check(vectors, a, b, None, exact=False)
+print("same")
+"""
+
+
+@pytest.mark.parametrize("program", [CHECK, VECTORS], ids=["tile", "vectors"])
 @pytest.mark.parametrize("bits", [512, 256, 128])
-def test_tile_does_what_its_body_says(bits):
+def test_compiled_does_what_its_body_says(bits, program):
     host = width.bits(None, None)
     if bits > host or platform.machine() not in ("x86_64", "AMD64"):
         pytest.skip(f"this host has vectors of {host} bits")
     chosen = {} if bits == host else PROCESSORS[bits]
     done = subprocess.run(
-        [sys.executable, "-c", CHECK, str(bits)],
+        [sys.executable, "-c", program, str(bits)],
         env={**os.environ, **chosen},
         capture_output=True,
         text=True,
@@ -121,7 +175,7 @@ def test_width_of_a_named_processor(name, features, bits):
 
 def test_specification_on_plain_arrays():
     a, b = np.arange(1.0, 40), np.arange(2.0, 100)
-    tile = simd.multiply_add(simd.zero(a), a, 1, b, 2)
+    tile = simd.multiply_add(simd.zero(a), a, 1, 1, b, 2)
     np.testing.assert_array_equal(tile, np.outer(a[1 : 1 + simd.ROWS], b[2 : 2 + simd.columns(b)]))
     c = np.zeros(simd.ROWS * 50)
     simd.store_part(tile, c, 3, 50, 2, 5)

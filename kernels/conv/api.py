@@ -10,6 +10,7 @@ from kernels.conv.ladder import CONV2D
 from kernels.conv.problem import ConvProblem
 from kernels.core import checks, geometry
 from kernels.core.ladder import Job
+from kernels.core.packing import Packed
 
 
 class ConvGradients(NamedTuple):
@@ -40,7 +41,7 @@ def conv2d(
     Parameters
     ----------
     x : array (N, C, H, W), float32 or float64
-    w : array (K, C/groups, R, S)
+    w : array (K, C/groups, R, S), or what ``kernels.pack("conv2d", w, …)`` returned for these options
     b : array (K,), optional
     stride, dilation : int or pair of int
         At least 1; ``dilation=1`` is dense.
@@ -71,9 +72,11 @@ def conv2d(
 
     Notes
     -----
-    2·N·K·OH·OW·C/groups·R·S FLOPs. Beyond the output, only the rungs that say so need scratch.
+    2·N·K·OH·OW·C/groups·R·S FLOPs. Beyond the output, only the rungs that say so need scratch. A 3×3
+    convolution may be computed by Winograd's algorithm, whose rounding error is larger, though below 1e-4 of
+    the output's scale; ``kernels.precision("strict")`` excludes it.
     """
-    x, w, problem = _problem(x, w, stride, padding, dilation, groups)
+    x, w, packed, problem = _problem(x, w, stride, padding, dilation, groups)
     bias = (
         np.zeros(problem.k, x.dtype)
         if b is None
@@ -81,7 +84,8 @@ def conv2d(
     )
     relu = checks.choice("activation", activation, (None, "relu")) == "relu"
     shape = (problem.n, problem.k, problem.oh, problem.ow)
-    job = Job("forward", problem, (x, w, bias, *problem.options, relu), shape)
+    args, weights = (x, w, bias, *problem.options, relu), (w, problem.groups)
+    job = Job("forward", problem, args, shape, weights=weights, packed=packed)
     return CONV2D.compute(job, algorithm=algorithm, out=out)
 
 
@@ -129,11 +133,18 @@ def conv2d_backward(
     -----
     dx and dw take as many FLOPs each as the forward; db one for each element of dy.
     """
-    x, w, problem = _problem(x, w, stride, padding, dilation, groups)
+    x, w, packed, problem = _problem(x, w, stride, padding, dilation, groups)
     shape = (problem.n, problem.k, problem.oh, problem.ow)
     dy = checks.array("dy", dy, 4, x.dtype, shape)
     jobs = {
-        "x": Job("dx", problem, (dy, w, *problem.options), x.shape),
+        "x": Job(
+            "dx",
+            problem,
+            (dy, w, *problem.options),
+            x.shape,
+            weights=(w, problem.groups),
+            packed=packed,
+        ),
         "w": Job("dw", problem, (dy, x, *problem.options), w.shape),
         "b": Job("db", problem, (dy,), (problem.k,)),
     }
@@ -141,13 +152,39 @@ def conv2d_backward(
     return results[needs[0]] if len(needs) == 1 else ConvGradients(**results)
 
 
-def _problem(x, w, stride, padding, dilation, groups) -> tuple[np.ndarray, np.ndarray, ConvProblem]:
-    """Validate what the forward and its gradients share."""
-    x = checks.array("x", x, 4)
-    w = checks.array("w", w, 4, x.dtype, empty_axes=())
+def pack_conv2d(
+    w: Any, *, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: int = 1
+) -> Packed:
+    """Check weights and options, and return them as `kernels.pack` does."""
+    w = checks.array("w", w, 4, empty_axes=())
+    options = _options(w.shape[2:], stride, padding, dilation, groups)
+    if w.shape[0] % groups:
+        raise ValueError(f"groups: expected a divisor of {w.shape[0]} filters, got {groups}")
+    return Packed("conv2d", w, options)
+
+
+def _options(kernel, stride, padding, dilation, groups) -> dict[str, Any]:
+    """Validate the options, and spell them in one way."""
     stride = checks.integers("stride", stride, 2, 1)
     dilation = checks.integers("dilation", dilation, 2, 1)
     groups = checks.integer("groups", groups, 1)
+    pads: Any = geometry.padding(padding, kernel, kernel, stride, dilation)
+    if isinstance(padding, str) and padding != "valid":  # depends on the image's size
+        pads = "same_lower" if padding == "same_lower" else "same"
+    return {"stride": stride, "padding": pads, "dilation": dilation, "groups": groups}
+
+
+def _problem(
+    x, w, stride, padding, dilation, groups
+) -> tuple[np.ndarray, np.ndarray, Packed | None, ConvProblem]:
+    """Validate what the forward and its gradients share."""
+    x = checks.array("x", x, 4)
+    packed = w if isinstance(w, Packed) else None
+    w = checks.array("w", w.array if packed else w, 4, x.dtype, empty_axes=())
+    options = _options(w.shape[2:], stride, padding, dilation, groups)
+    if packed:
+        packed.check("conv2d", options)
+    stride, dilation, groups = options["stride"], options["dilation"], options["groups"]
     n, c, height, width = x.shape
     k, channels, r, s = w.shape
     if c % groups or k % groups:
@@ -158,10 +195,12 @@ def _problem(x, w, stride, padding, dilation, groups) -> tuple[np.ndarray, np.nd
         raise ValueError(
             f"w: expected {c // groups} channels (x has {c}, in {groups} groups), got {channels}"
         )
-    pads = geometry.padding(padding, (height, width), (r, s), stride, dilation)
+    pads = options["padding"]
+    if isinstance(pads, str):
+        pads = geometry.padding(pads, (height, width), (r, s), stride, dilation)
     oh = geometry.output_size(height, r, stride[0], pads[0], dilation[0])
     ow = geometry.output_size(width, s, stride[1], pads[1], dilation[1])
     problem = ConvProblem(
         n, c, height, width, k, r, s, oh, ow, stride, pads, dilation, groups, x.dtype
     )  # fmt: skip
-    return x, w, problem
+    return x, w, packed, problem

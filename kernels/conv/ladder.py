@@ -2,7 +2,7 @@
 
 from kernels.conv import direct, im2col, naive, parallel, reordered
 from kernels.core import simd
-from kernels.core.ladder import Ladder, Rung
+from kernels.core.ladder import Ladder, Pack, Rung
 
 # Costs are nanoseconds, fitted to medians measured on two threads of a Zen 5 (`python -m bench conv2d`);
 # what matters is where two rungs cross.
@@ -101,6 +101,10 @@ CONV2D = Ladder(
             {"forward": direct.conv2d, "dx": direct.dx, "dw": direct.dw},
             _direct,
             scratch=direct.scratch,
+            pack={
+                "forward": Pack(direct.packed, direct.pack_forward),
+                "dx": Pack(direct.packed, direct.pack_dx),
+            },
         ),
     ],
 )

@@ -29,6 +29,22 @@ def _no_scratch(problem: Any, direction: str) -> int:
 
 
 @dataclass(frozen=True)
+class Pack:
+    """How a rung wants its weights for one direction.
+
+    Parameters
+    ----------
+    size : callable (problem, direction) -> int
+        Elements of the packed form, of the problem's dtype.
+    run : compiled function
+        Takes the job's `weights`, then the array to fill.
+    """
+
+    size: Callable[[Any, str], int]
+    run: Callable
+
+
+@dataclass(frozen=True)
 class Rung:
     """One way to compute an operation.
 
@@ -45,7 +61,7 @@ class Rung:
     run : mapping of direction to compiled function
         Directions are "forward" and a gradient's name: "dx", "dw", "db". The arguments are flat and
         the same on every rung of a ladder: arrays, numbers, tuples of ints, the output; then
-        scratch, for a rung that asks for it.
+        packed weights and scratch, for a rung that asks for them.
     refuses : callable (problem, direction) -> str or None
         Why it cannot do a problem; None if it can.
     cost : callable (problem, direction) -> float
@@ -53,6 +69,11 @@ class Rung:
         and vector width; never data or the thread count.
     scratch : callable (problem, direction) -> int
         Elements of scratch it needs, of the problem's dtype; 0 for none.
+    pack : mapping of direction to Pack
+        Where it wants its weights in an order of its own.
+    growth : callable (problem, direction) -> float, optional
+        For a rung that is no plain sum of products: its rounding error is at most so many times what such
+        a sum's may be, on the largest sum of the output.
     """
 
     name: str
@@ -63,6 +84,14 @@ class Rung:
     target: str = "cpu"
     refuses: Callable[[Any, str], str | None] = _accepts
     scratch: Callable[[Any, str], int] = _no_scratch
+    pack: Mapping[str, Pack] = field(default_factory=dict)
+    growth: Callable[[Any, str], float] | None = None
+
+    def needed(self, problem: Any, direction: str) -> int:
+        """Elements of scratch and of packed weights together."""
+        pack = self.pack.get(direction)
+        packed = pack.size(problem, direction) if pack else 0
+        return self.scratch(problem, direction) + packed
 
     def source(self, direction: str = "forward") -> str:
         """Python source of the loop that serves `direction`."""
@@ -207,7 +236,7 @@ class Ladder:
             return reason
         limit = memory.workspace_limit()
         if limit is not None:
-            needed = rung.scratch(problem, direction) * problem.itemsize
+            needed = rung.needed(problem, direction) * problem.itemsize
             if needed > limit:
                 return f"it needs {needed:,} bytes of scratch, and the workspace limit is {limit:,}"
         return None
@@ -296,10 +325,22 @@ class Ladder:
 
     def _run(self, rung: Rung, job: Job, result: np.ndarray) -> None:
         args = (*job.args, result if job.view is None else result.reshape(job.view))
+        if job.direction in rung.pack:
+            args = (*args, self._packed(rung, job))
         scratch = rung.scratch(job.problem, job.direction)
         if scratch:
             args = (*args, memory.empty(scratch, job.problem.dtype))
         threads.run(rung.run[job.direction], args, job.problem.work(job.direction))
+
+    def _packed(self, rung: Rung, job: Job) -> np.ndarray:
+        pack = rung.pack[job.direction]
+
+        def make() -> np.ndarray:
+            packed = memory.empty(pack.size(job.problem, job.direction), job.problem.dtype)
+            threads.run(pack.run, (*job.weights, packed), packed.size)
+            return packed
+
+        return make() if job.packed is None else job.packed.form((rung.name, job.direction), make)
 
 
 @dataclass(frozen=True, eq=False)
@@ -316,6 +357,10 @@ class Job:
         The output's, as the caller sees it; its dtype is the problem's unless `dtype` is given.
     view : tuple of int, optional
         The shape in which the loop sees it.
+    weights : tuple
+        What a rung's packing takes: the weights, and options.
+    packed : Packed, optional
+        Keeps the weights' packed forms from call to call.
     """
 
     direction: str
@@ -324,6 +369,8 @@ class Job:
     shape: tuple[int, ...]
     view: tuple[int, ...] | None = None
     dtype: Any = None
+    weights: tuple[Any, ...] = ()
+    packed: Any = None
 
     @property
     def arrays(self) -> list[np.ndarray]:

@@ -57,9 +57,8 @@ def set_num_threads(n: int | None) -> None:
         return
     if isinstance(n, bool) or not hasattr(n, "__index__"):
         raise TypeError(f"n: expected an integer or None, got {n!r}")
-    most: int = getattr(numba.config, "NUMBA_NUM_THREADS")  # noqa: B009, set at run time
-    if not 1 <= int(n) <= most:
-        raise ValueError(f"n: expected 1 to {most} threads (NUMBA_NUM_THREADS), got {n}")
+    if not 1 <= int(n) <= most():
+        raise ValueError(f"n: expected 1 to {most()} threads (NUMBA_NUM_THREADS), got {n}")
     _requested = int(n)
 
 
@@ -68,6 +67,11 @@ def get_num_threads() -> int:
     if _orphaned:
         return 1
     return _requested if _requested is not None else numba.get_num_threads()
+
+
+def most() -> int:
+    """Return how many threads a region can have in this process: the pieces that want scratch of their own."""
+    return getattr(numba.config, "NUMBA_NUM_THREADS")  # noqa: B009, set at run time
 
 
 def layer() -> str | None:

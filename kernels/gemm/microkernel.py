@@ -72,7 +72,7 @@ def tile(pa, ia, pb, ib, depth, c, start, stride, rows, width, fresh):
         sums = simd.load_part(c, start, stride, rows, width)
     step = simd.columns(c)
     for k in range(depth):
-        sums = simd.multiply_add(sums, pa, ia + k * simd.ROWS, pb, ib + k * step)
+        sums = simd.multiply_add(sums, pa, ia + k * simd.ROWS, 1, pb, ib + k * step)
     if whole:
         simd.store(sums, c, start, stride)
     else:

@@ -29,7 +29,9 @@ Georganas et al., "Anatomy of High-Performance Deep Learning Convolutions on SIM
 
 from kernels.conv.direct.dw import dw
 from kernels.conv.direct.dx import dx
+from kernels.conv.direct.dx import pack as pack_dx
 from kernels.conv.direct.forward import conv2d
-from kernels.conv.direct.scratch import scratch
+from kernels.conv.direct.forward import pack as pack_forward
+from kernels.conv.direct.scratch import packed, scratch
 
-__all__ = ["conv2d", "dw", "dx", "scratch"]
+__all__ = ["conv2d", "dw", "dx", "pack_dx", "pack_forward", "packed", "scratch"]

@@ -80,7 +80,7 @@ def dw_tile(
     for h in range(rows):
         a, b = place + h * columns * simd.ROWS, start + h * down
         for t in range(columns):
-            total = simd.multiply_add(total, packed, a + t * simd.ROWS, images, b + t * across)
+            total = simd.multiply_add(total, packed, a + t * simd.ROWS, 1, images, b + t * across)
     if whole:
         simd.store(total, sums, at, stride)
     else:

@@ -1,103 +1,93 @@
-"""Gradient of the data: channels side by side, dy padded once, a walk for each phase of dx."""
+"""Gradient of the data: the same walk over dy, for each phase of dx.
+
+    dx[n, c, ih, iw] = Σ_k Σ_r Σ_s dy[n, k, (ih + pad − r·d) / u, …] · w[k, c, r, s]
+
+over the taps that divide. For the rows ih = a + u·q of one phase these are fixed taps, each at a fixed
+shift from q: a convolution of stride one, whose filters are the channels of x.
+"""
 
 import numpy as np
 from numba import prange
 
-from kernels.conv.direct.tiles import CHUNK, ROWS, SHARES, copy_rows, share, split_of
+from kernels.conv.direct.band import BLOCK, band_of, room_of
+from kernels.conv.direct.tiles import pack_panel, pieces_of
+from kernels.conv.direct.walk import walk
 from kernels.core import jit, simd
 
 
-def dx_axis(size, taps, stride, dilation, pad):
-    """Padding in front of dy, and its extent: every phase of dx reads inside it."""
+def dx_reach(taps, stride, dilation, pad):
+    """Rows of dy in front of row q that dx's rows a + stride·q read, and rows read in all."""
     front = max(0, -((pad - (taps - 1) * dilation) // stride))
-    return front, (size + stride - 1) // stride + (stride - 1 + pad) // stride + front
+    return front, 1 + (stride - 1 + pad) // stride + front
 
 
-dx_extent = jit.exact(dx_axis)  # for compiled code
-
-
-@jit.fast
-def pack_channels(w, g, panel, groups, stride, dilation, pad, target):
-    """For each phase (a, b) of dx: target[(k, taps of the phase)·ROWS + i] = w[k, channel i, r, s]."""
-    filters = w.shape[0] // groups
-    place = 0
-    for a in range(stride[0]):
-        for b in range(stride[1]):
-            for k in range(g * filters, (g + 1) * filters):
-                for r in range(w.shape[2]):
-                    if (a + pad[0] - r * dilation[0]) % stride[0] != 0:
-                        continue
-                    for s in range(w.shape[3]):
-                        if (b + pad[1] - s * dilation[1]) % stride[1] != 0:
-                            continue
-                        for i in range(ROWS):
-                            c = panel * ROWS + i
-                            value = w[k, c, r, s] if c < w.shape[1] else w.dtype.type(0)
-                            target[place + i] = value
-                        place += ROWS
-
-
-@jit.exact
-def dx_offsets(a, b, shape, stride, padding, dilation, front, left, wide, offsets):
-    """Fill the offsets of the taps that reach phase (a, b) of dx; return how many there are."""
-    count = 0
-    for r in range(shape[2]):
-        down = a + padding[0] - r * dilation[0]
-        if down % stride[0] != 0:
-            continue
-        for s in range(shape[3]):
-            across = b + padding[1] - s * dilation[1]
-            if across % stride[1] == 0:
-                offsets[count] = (down // stride[0] + front) * wide + across // stride[1] + left
-                count += 1
-    return count
-
-
-@jit.fast
-def copy_padded(plane, front, left, high, wide, target):
-    """Copy one channel of dy with zeros around it."""
-    copy_rows(plane, -front, -left, (1, 1), target.reshape(high, wide))
+dx_reach_of = jit.exact(dx_reach)  # for compiled code
 
 
 @jit.parallel
-def dx(dy, w, stride, padding, dilation, groups, dx, scratch):
-    """Fill dx, phase by phase."""
-    width = simd.columns(scratch)
-    channels, filters = w.shape[1], w.shape[0] // groups
-    panels = (channels + ROWS - 1) // ROWS
-    front, high = dx_extent(dx.shape[2], w.shape[2], stride[0], dilation[0], padding[0])
-    left, wide = dx_extent(dx.shape[3], w.shape[3], stride[1], dilation[1], padding[1])
-    plane = high * wide
-    depth = filters * w.shape[2] * w.shape[3] * ROWS
-    packed = scratch[: groups * panels * depth]
-    images = scratch[packed.shape[0] : scratch.shape[0] - SHARES * ROWS * width]
-    tiles = scratch[scratch.shape[0] - SHARES * ROWS * width :]
-    offsets = np.empty(w.shape[2] * w.shape[3], np.int64)
-    bias = np.zeros(groups * panels * ROWS, dx.dtype)
-    flat = dx.reshape(dx.size)
+def pack(w, groups, packed):
+    """Fill packed: panels of each group's channels."""
+    width = simd.columns(packed)
+    filters, channels, taps = w.shape[0] // groups, w.shape[1], w.shape[2] * w.shape[3]
+    panels = (channels + width - 1) // width
+    size = width * filters * taps
+    flat = w.reshape(w.size)
     for each in prange(groups * panels):
-        target = packed[each * depth : (each + 1) * depth]
-        pack_channels(w, each // panels, each % panels, groups, stride, dilation, padding, target)
-    for each in prange(dy.shape[0] * dy.shape[1]):
-        copy_padded(
-            dy[each // dy.shape[1], each % dy.shape[1]], front, left, high, wide,
-            images[each * plane : (each + 1) * plane],
+        g, c = each // panels, each % panels * width
+        pack_panel(
+            flat, (g * filters * channels + c) * taps, channels - c, taps, filters, channels * taps, taps,
+            packed[each * size : (each + 1) * size],
         )  # fmt: skip
-    place = 0
-    for a in range(min(stride[0], dx.shape[2])):
-        for b in range(min(stride[1], dx.shape[3])):
-            count = dx_offsets(a, b, w.shape, stride, padding, dilation, front, left, wide, offsets)
-            rows = (dx.shape[2] - a + stride[0] - 1) // stride[0]
-            valid = (dx.shape[3] - b + stride[1] - 1) // stride[1]
-            positions = (rows - 1) * wide + valid
-            units = dx.shape[0] * groups * ((positions + CHUNK * width - 1) // (CHUNK * width))
-            down, across = split_of(panels, units, packed.shape[0])
-            target = dx[:, :, a:, b:]
-            taps = offsets[:count]
-            for part in prange(down * across):
-                share(
-                    packed, place, depth, images, filters, plane, taps, groups, channels,
-                    part, down, across, positions, wide, bias, False, stride, target, flat,
-                    tiles[part * ROWS * width : (part + 1) * ROWS * width],
-                )  # fmt: skip
-            place += filters * count * ROWS
+
+
+@jit.exact
+def phases_of(shape, stride, dilation, padding, front, left, wide, pixel):
+    """Phases (a, b, first tap, last tap), and each tap's shift in dy and number in w."""
+    phases = np.empty((stride[0] * stride[1], 4), np.int64)
+    shifts = np.empty(shape[2] * shape[3], np.int64)
+    order = np.empty(shape[2] * shape[3], np.int64)
+    count = 0
+    for phase in range(phases.shape[0]):
+        a, b = phase // stride[1], phase % stride[1]
+        phases[phase, 0], phases[phase, 1], phases[phase, 2] = a, b, count
+        for r in range(shape[2]):
+            down = a + padding[0] - r * dilation[0]
+            for s in range(shape[3]):
+                across = b + padding[1] - s * dilation[1]
+                if down % stride[0] == 0 and across % stride[1] == 0:
+                    row, column = down // stride[0] + front, across // stride[1] + left
+                    shifts[count] = (row * wide + column) * pixel
+                    order[count] = r * shape[3] + s
+                    count += 1
+        phases[phase, 3] = count
+    return phases, shifts, order
+
+
+@jit.parallel
+def dx(dy, w, stride, padding, dilation, groups, dx, packed, scratch):
+    """Fill dx."""
+    filters, channels = w.shape[0] // groups, w.shape[1]
+    width = simd.columns(scratch)
+    panels = (channels + width - 1) // width
+    front, behind = dx_reach_of(w.shape[2], stride[0], dilation[0], padding[0])
+    left, reach = dx_reach_of(w.shape[3], stride[1], dilation[1], padding[1])
+    lines = (dx.shape[2] + stride[0] - 1) // stride[0]
+    wide = (dx.shape[3] + stride[1] - 1) // stride[1] + reach - 1
+    images, rows = band_of(dx.shape[0], lines, filters, wide, behind, 1)
+    high = behind + rows - 1
+    units = groups * ((lines + rows - 1) // rows) * ((dx.shape[0] + images - 1) // images)
+    down = pieces_of(units, panels)
+    phases, shifts, order = phases_of(
+        w.shape, stride, dilation, padding, front, left, wide, min(filters, BLOCK)
+    )
+    nothing = np.zeros(groups * panels * width, dx.dtype)
+    room = room_of(images, filters, high, wide, width)
+    shares, items = scratch.shape[0] // room, units * down
+    flat, source = dx.reshape(dx.size), dy.reshape(dy.size)
+    for part in prange(shares):
+        walk(
+            source, dy.shape, groups, channels, (1, 1, front, left), packed, w.shape[2] * w.shape[3], 1,
+            shifts, order, phases, nothing, False, flat, (dx.shape[2], dx.shape[3]), stride,
+            images, rows, high, wide, down, part * items // shares, (part + 1) * items // shares,
+            scratch[part * room : (part + 1) * room],
+        )  # fmt: skip

@@ -1,37 +1,41 @@
 """How much room each direction needs."""
 
+from kernels.conv.direct.band import band, extent, room
 from kernels.conv.direct.dw import dw_axis
-from kernels.conv.direct.dx import dx_axis
-from kernels.conv.direct.forward import forward_axis
-from kernels.conv.direct.tiles import ROWS, SHARES
-from kernels.core import simd
+from kernels.conv.direct.dx import dx_reach
+from kernels.core import simd, threads
+
+
+def packed(problem, direction):
+    """Elements that the weights take, packed into panels."""
+    p = problem
+    width = simd.columns_of(p.dtype)
+    filters, channels = p.k // p.groups, p.c // p.groups
+    outs, sums = (filters, channels) if direction == "forward" else (channels, filters)
+    return p.groups * -(-outs // width) * width * sums * p.r * p.s
 
 
 def scratch(problem, direction):
-    """Elements of scratch: what is packed, the copy of the images, and a tile for each worker."""
+    """Elements of scratch: a band and a tile for each thread; for dw, all that is packed."""
     p = problem
     width = simd.columns_of(p.dtype)
-    c, k = p.c // p.groups, p.k // p.groups
-    if direction == "forward":
-        (a, high), (b, wide) = (
-            forward_axis(o, r, u, d)
-            for o, r, u, d in zip((p.oh, p.ow), (p.r, p.s), p.stride, p.dilation)
-        )
-        copy = p.c * a * b * high * wide
-        rows, depth = k, c * p.r * p.s
-    elif direction == "dw":
+    filters, channels = p.k // p.groups, p.c // p.groups
+    if direction == "dw":
+        rows = simd.ROWS
         high, wide = (
             dw_axis(o, r, u, d)
             for o, r, u, d in zip((p.oh, p.ow), (p.r, p.s), p.stride, p.dilation)
         )
-        panels = p.groups * -(-k // ROWS) * ROWS
+        panels = p.groups * -(-filters // rows) * rows
         return panels * (p.n * p.oh * p.ow + p.taps) + p.n * p.c * high * wide + width
+    if direction == "forward":
+        sums, lines, more = channels, p.oh, p.stride[0]
+        wide = extent(p.ow, p.s, p.stride[1], p.dilation[1])
+        behind = extent(1, p.r, p.stride[0], p.dilation[0])
     else:
-        (_, high), (_, wide) = (
-            dx_axis(n, r, u, d, pad[0])
-            for n, r, u, d, pad in zip((p.h, p.w), (p.r, p.s), p.stride, p.dilation, p.padding)
-        )
-        copy = p.k * high * wide
-        rows, depth = c, k * p.r * p.s
-    packed = p.groups * -(-rows // ROWS) * ROWS * depth
-    return packed + p.n * copy + width + SHARES * ROWS * width
+        sums, lines, more = filters, -(-p.h // p.stride[0]), 1
+        _, behind = dx_reach(p.r, p.stride[0], p.dilation[0], p.padding[0][0])
+        _, reach = dx_reach(p.s, p.stride[1], p.dilation[1], p.padding[1][0])
+        wide = -(-p.w // p.stride[1]) + reach - 1
+    images, rows = band(p.n, lines, sums, wide, behind, more)
+    return threads.most() * room(images, sums, behind + (rows - 1) * more, wide, width)

@@ -1,135 +1,147 @@
-"""What forward and data gradient share: copying planes, one tile, one piece of the output."""
+"""What forward and data gradient share: where a tile's rows read, one tile, one piece of the output."""
 
+import numpy as np
+
+from kernels.conv.direct.band import BLOCK, LEAST
 from kernels.core import jit, simd
 
 ROWS = simd.ROWS
-CHUNK = 6  # tiles side by side in a unit of work: its part of x stays in the second cache
-SHARES = 64  # pieces of work at most
-HEAVY = (
-    1 << 17
-)  # more weights than these are split up, for they share the second cache badly with x
 
 
-def split(panels, units, weights):
-    """Pieces of work: panels of filters down, units of outputs across."""
-    if weights > HEAVY:
-        down = min(panels, SHARES // 2)
-        return down, max(1, min(units, SHARES // 2 // down))
-    across = max(1, min(units, SHARES))
-    return max(1, min(panels, SHARES // 2 // across)), across
+def pieces(units, panels):
+    """Pieces that the panels of a unit are cut into: one, unless there are few units."""
+    return max(1, min(panels, LEAST // max(1, units)))
 
 
-split_of = jit.exact(split)
+pieces_of = jit.exact(pieces)  # for compiled code
 
 
 @jit.fast
-def copy_rows(plane, top, left, steps, target):
-    """target[q, t] = plane[q·steps[0] + top, t·steps[1] + left], zero where that is outside."""
-    height, width = plane.shape
-    first = max(0, (-left + steps[1] - 1) // steps[1])
-    last = max(first, min(target.shape[1], (width - 1 - left) // steps[1] + 1))
-    first = min(first, last)
-    for q in range(target.shape[0]):
-        row = target[q]
-        ih = q * steps[0] + top
-        if ih < 0 or ih >= height:
-            for t in range(row.shape[0]):
-                row[t] = 0
-            continue
-        for t in range(first):
-            row[t] = 0
-        inner = row[first:last]
-        line = plane[ih, first * steps[1] + left :]
-        if steps[1] == 1:
-            for t in range(inner.shape[0]):
-                inner[t] = line[t]
-        else:
-            for t in range(inner.shape[0]):
-                inner[t] = line[t * steps[1]]
-        for t in range(last, row.shape[0]):
-            row[t] = 0
+def pack_panel(w, base, outs, apart, sums, stride, taps, target):
+    """Pack COLUMNS filters side by side, for each block of channels, tap and channel in it.
+
+    w[base + o·apart + c·stride + t] is output o's weight for channel c and tap t; outputs from `outs` on
+    are zero. "Outputs" are filters, or channels of dx.
+    """
+    width, lanes = simd.columns(w), simd.lanes(w)
+    for part in range(0, width, lanes):
+        rows = min(lanes, outs - part)
+        start = base + part * apart if rows > 0 else base
+        for first in range(0, sums, BLOCK):
+            block = min(BLOCK, sums - first)
+            if taps == 1 and apart == 1:  # outputs lie side by side already
+                for c in range(block):
+                    line = w[start + (first + c) * stride :]
+                    row = target[(first + c) * width + part : (first + c) * width + part + lanes]
+                    for i in range(lanes):
+                        row[i] = line[i] if i < rows else 0
+                continue
+            if taps == 1 and stride == 1:  # channels lie side by side: turn whole blocks round
+                for c in range(first, first + block, lanes):
+                    simd.transpose(
+                        w, start + c, apart, rows, min(lanes, first + block - c),
+                        target, c * width + part, width, lanes,
+                    )  # fmt: skip
+                continue
+            for c in range(block):
+                for t in range(0, taps, lanes):
+                    simd.transpose(
+                        w, start + (first + c) * stride + t, apart, rows, min(lanes, taps - t),
+                        target, ((first * taps + t * block) + c) * width + part, block * width, lanes,
+                    )  # fmt: skip
 
 
-@jit.fast
-def outputs(packed, place, images, start, offsets, channels, plane, bias, k, relu):
-    """Return ROWS × COLUMNS outputs: all channels and taps summed in registers."""
-    sums = simd.rows_of(bias, k)
-    ahead = simd.columns(
-        images
-    )  # where the next tile will read: channels lie too far apart to be guessed
-    for _ in range(channels):
-        for t in range(offsets.shape[0]):
-            simd.prefetch(images, start + offsets[t] + ahead + t % 3 * 16)
-            sums = simd.multiply_add(sums, packed, place, images, start + offsets[t])
-            place += ROWS
-        start += plane
+@jit.inlined
+def next_places(places, at, images, rows, columns, steps):
+    """Fill places with where ROWS outputs from `at` (image, row, column) on read; return the next.
+
+    Past the last image they stay at zero: such rows of a tile are computed and thrown away.
+    """
+    image, row, column = at
+    for i in range(ROWS):
+        inside = image < images
+        places[i] = image * steps[0] + row * steps[1] + column * steps[2] if inside else 0
+        column += 1
+        if column == columns:
+            column = 0
+            row += 1
+            if row == rows:
+                row = 0
+                image += 1
+    return image, row, column
+
+
+@jit.inlined
+def outputs(
+    packed, weights, band, places, shifts, order, taps, channels, span, plane, bias, k, relu
+):
+    """Return ROWS outputs × COLUMNS filters: all channels and taps summed in registers.
+
+    The sum runs over blocks of channels, `plane` apart in the band; taps, tap order[t] being shifts[t]
+    behind the output's first pixel; and the channels of a pixel, or of `span` neighbouring pixels.
+    """
+    sums = simd.row_of(bias, k)
+    width = simd.columns(band)
+    for first in range(0, channels, BLOCK):
+        run = min(BLOCK, channels - first) * span
+        for t in range(shifts.shape[0]):
+            at = first // BLOCK * plane + shifts[t]
+            place = weights + (first * taps + order[t] * run) * width
+            for c in range(run):
+                sums = simd.multiply_add_at(sums, band, places, at + c, packed, place + c * width)
     return simd.relu(sums) if relu else sums
 
 
 @jit.fast
-def put(values, first, rows, p0, count, pitch, steps, target):
-    """Write a tile's rows to the planes of `target` from `first` on, leaving out what is no output.
-
-    Output p stands in row p // pitch, column p mod pitch, both times `steps`; columns past the plane's
-    are what a tile computes between two rows.
-    """
-    width = simd.columns(values)
-    valid = (target.shape[2] + steps[1] - 1) // steps[1]
-    row, column = p0 // pitch, p0 % pitch
-    done = 0
-    while done < count:
-        length = min(count - done, pitch - column)
-        kept = min(length, valid - column)
-        if kept > 0:
-            for i in range(rows):
-                source = values[i * width + done : i * width + done + kept]
-                line = target[first + i, row * steps[0], column * steps[1] :]
-                if steps[1] == 1:
-                    for t in range(kept):
-                        line[t] = source[t]
-                else:
-                    for t in range(kept):
-                        line[t * steps[1]] = source[t]
-        done += length
-        row, column = row + 1, 0
+def put(values, flat, p, count, first, kept, columns, area, apart):
+    """Write a tile of outputs that lie apart; `values` is it turned round, a filter a row."""
+    for i in range(count):
+        image, inside = (p + i) // area, (p + i) % area
+        place = (
+            first + image * apart[0] + inside // columns * apart[1] + inside % columns * apart[2]
+        )
+        for k in range(kept):
+            flat[place + k * apart[3]] = values[k * ROWS + i]
 
 
 @jit.fast
-def share(
-    packed, place, depth, images, channels, plane, offsets, groups, filters, part, down, across,
-    positions, pitch, bias, relu, steps, target, flat, room,
+def fill(
+    packed, weights, taps, channels, span, band, plane, shifts, order, bias, relu, panels, filters,
+    images, rows, columns, steps, flat, first, apart, room,
 ):  # fmt: skip
-    """Fill one piece of `target`: some panels of `filters` each group has, some units of its outputs.
+    """Fill one unit's outputs for the panels [panels[0], panels[1]) of a group's filters.
 
-    Where outputs lie without gaps, tiles go straight to `flat`, the target as one vector; else by `room`.
+    steps: what image, row and column add to where an output reads. apart: how far images, rows, columns
+    and filters of outputs lie from each other in `flat`, from `first` on.
     """
-    panels = (filters + ROWS - 1) // ROWS
     width = simd.columns(packed)
-    step = CHUNK * width
-    units = (positions + step - 1) // step
-    total = target.shape[0] * groups * units
-    i, j = part // across, part % across
-    straight = steps[0] == 1 and steps[1] == 1 and pitch == target.shape[3]
-    for unit in range(j * total // across, (j + 1) * total // across):
-        n, g, first = unit // units // groups, unit // units % groups, unit % units * step
-        last = min(first + step, positions)
-        image = (n * groups + g) * channels * plane
-        for panel in range(i * panels // down, (i + 1) * panels // down):
-            weights = place + (g * panels + panel) * depth
-            k = g * filters + panel * ROWS
-            rows = min(ROWS, filters - panel * ROWS)
-            for p in range(first, last, width):
-                values = outputs(
-                    packed, weights, images, image + p, offsets, channels, plane,
-                    bias, (g * panels + panel) * ROWS, relu,
-                )  # fmt: skip
-                count = min(width, last - p)
-                if not straight:
-                    simd.store(values, room, 0, width)
-                    put(room, k, rows, p, count, pitch, steps, target[n])
-                elif rows == ROWS and count == width:
-                    at = (n * target.shape[1] + k) * positions + p
-                    simd.store(values, flat, at, positions)
-                else:
-                    at = (n * target.shape[1] + k) * positions + p
-                    simd.store_part(values, flat, at, positions, rows, count)
+    area = rows * columns
+    straight = apart[2] == 1 and apart[1] == columns
+    starts = np.empty(ROWS, np.int64)
+    for panel in range(panels[0], panels[1]):
+        k = panel * width
+        kept = min(width, filters - k)
+        place = first + k * apart[3]
+        at = (0, 0, 0)
+        for p in range(0, images * area, ROWS):
+            inside = at[1] * columns + at[2]
+            start = place + at[0] * apart[0] + inside
+            if straight:
+                simd.prefetch_columns(flat, start, apart[3], kept)
+            at = next_places(starts, at, images, rows, columns, steps)
+            values = outputs(
+                packed, weights + k * channels * taps, band, simd.places_of(starts, 0),
+                shifts, order, taps, channels, span, plane, bias, k, relu,
+            )  # fmt: skip
+            count = min(ROWS, images * area - p)
+            if not straight:
+                simd.store_columns(values, room, 0, ROWS)
+                put(room, flat, p, count, place, kept, columns, area, apart)
+            elif kept == width and inside + ROWS <= area:
+                simd.store_columns(values, flat, start, apart[3])
+            else:  # a tile that ends in another image than it began in, or has fewer filters
+                low = 0
+                while low < count:
+                    high = min(count, area - inside)
+                    simd.store_columns_part(values, flat, start, apart[3], low, high, kept)
+                    start, inside, low = start + apart[0] - area, inside - area, high

@@ -7,8 +7,12 @@ both: a block of C, ROWS × VECTORS vectors of sums, that stays in registers whi
 
     for k:   C[i, v] += A[i, k] · B[k, v]        ROWS · VECTORS multiply-adds for ROWS + VECTORS loads
 
-Of 32 registers of AVX-512, 24 hold sums (8 × 3), three hold B's row, and A's elements are broadcast as
-they are read. Of AVX2's 16, twelve hold sums (4 × 3), and one is left for A.
+Of 32 registers of AVX-512, 16 hold sums (8 × 2), two hold B's row, and A's elements are broadcast as they
+are read. Of AVX2's 16, twelve hold sums (6 × 2), and one is left for A.
+
+A's elements may lie side by side (packed), evenly apart, or at ROWS places of their own: a convolution's
+tile takes the pixels of any ROWS outputs. Where the tile's rows are what lies side by side in memory, it is
+turned round in registers on its way out, by perfect shuffles.
 
 Each operation is a plain Python function on NumPy arrays, which says what is meant and runs where Numba
 is switched off; in compiled code the same name stands for the vectors.
@@ -22,14 +26,19 @@ from kernels.core.simd.tile import (
     load,
     load_part,
     multiply_add,
-    prefetch,
+    multiply_add_at,
+    places_of,
+    prefetch_columns,
     relu,
-    rows_of,
+    row_of,
     store,
+    store_columns,
+    store_columns_part,
     store_part,
     zero,
 )
-from kernels.core.simd.width import BITS, ROWS, VECTORS, columns_of
+from kernels.core.simd.vector import lanes, put_vector, scale, scale_add, transpose, vector
+from kernels.core.simd.width import BITS, ROWS, VECTORS, columns_of, lanes_of
 
 __all__ = [
     "BITS",
@@ -37,13 +46,24 @@ __all__ = [
     "VECTORS",
     "columns",
     "columns_of",
+    "lanes",
+    "lanes_of",
     "load",
     "load_part",
     "multiply_add",
-    "prefetch",
+    "multiply_add_at",
+    "places_of",
+    "prefetch_columns",
+    "put_vector",
     "relu",
-    "rows_of",
+    "row_of",
+    "scale",
+    "scale_add",
     "store",
+    "store_columns",
+    "store_columns_part",
     "store_part",
+    "transpose",
+    "vector",
     "zero",
 ]

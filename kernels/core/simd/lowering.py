@@ -1,8 +1,6 @@
-"""What the tile's operations become: LLVM's vector types and instructions.
+"""What the tile's operations become: LLVM's vector instructions.
 
-A tile is one value, an array of ROWS · VECTORS vectors; LLVM takes it apart, and each vector lives in a
-register of its own for as long as the loop runs. `llvm.fma` is one instruction wherever the processor
-has it. Partial tiles use masked loads and stores: a lane that is masked off touches no memory.
+`llvm.fma` is one instruction wherever the processor has it. Partial tiles use masked loads and stores.
 """
 
 from __future__ import annotations
@@ -12,83 +10,49 @@ from typing import Any
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic, models, register_model
+from numba.extending import intrinsic
 
-from kernels.core.simd.width import BITS, ROWS, VECTORS
-
-I1, I32, I64 = ir.IntType(1), ir.IntType(32), ir.IntType(64)
-
-
-class TileType(types.Type):
-    """Numba's type of a tile of one dtype."""
-
-    def __init__(self, dtype: Any) -> None:
-        self.dtype = dtype
-        super().__init__(name=f"Tile({dtype}, {ROWS}, {VECTORS}, {BITS})")
-
-
-def _vector(dtype: Any) -> ir.VectorType:
-    scalar = ir.FloatType() if dtype == types.float32 else ir.DoubleType()
-    return ir.VectorType(scalar, BITS // dtype.bitwidth)
-
-
-@register_model(TileType)
-class _TileModel(models.PrimitiveModel):
-    def __init__(self, manager: Any, tile: Any) -> None:
-        super().__init__(manager, tile, ir.ArrayType(_vector(tile.dtype), ROWS * VECTORS))
+from kernels.core.simd.values import (
+    I1,
+    I32,
+    I64,
+    TileType,
+    address,
+    function,
+    inside,
+    read,
+    read_part,
+    shuffle,
+    splat,
+    suffix,
+    transposed,
+    vector_of,
+    write,
+    write_part,
+)
+from kernels.core.simd.width import ROWS, VECTORS
 
 
-def _address(context: Any, builder: Any, array_type: Any, array: Any, index: Any) -> Any:
-    """Pointer to the element `index` of a one-dimensional array, with no test and no wraparound."""
-    data = context.make_array(array_type)(context, builder, array).data
-    return builder.gep(data, [index])
-
-
-def _read(builder: Any, pointer: Any, vector: Any) -> Any:
-    value = builder.load(builder.bitcast(pointer, vector.as_pointer()))
-    value.align = 4 if vector.element == ir.FloatType() else 8
-    return value
-
-
-def _splat(builder: Any, scalar: Any, vector: Any) -> Any:
-    """All lanes the same."""
-    first = builder.insert_element(ir.Constant(vector, ir.Undefined), scalar, I32(0))
-    lanes = ir.Constant(ir.VectorType(I32, vector.count), None)
-    return builder.shuffle_vector(first, ir.Constant(vector, ir.Undefined), lanes)
-
-
-def _function(builder: Any, name: str, result: Any, arguments: list[Any]) -> Any:
-    return cgutils.get_or_insert_function(builder.module, ir.FunctionType(result, arguments), name)
-
-
-def _suffix(vector: Any) -> str:
-    return f"v{vector.count}f{32 if vector.element == ir.FloatType() else 64}"
-
-
-def _places(builder: Any, pointer: Any, stride: Any, vector: Any) -> Any:
+def _places(builder: Any, pointer: Any, stride: Any, tile: Any, vector: Any) -> Any:
     """Yield each vector's number in the tile, row, first column, and pointer."""
-    for i in range(ROWS):
-        for v in range(VECTORS):
+    for i in range(tile.rows):
+        for v in range(tile.vectors):
             column = v * vector.count
-            yield i * VECTORS + v, i, column, builder.gep(pointer, [I64(column)])
+            yield i * tile.vectors + v, i, column, builder.gep(pointer, [I64(column)])
         pointer = builder.gep(pointer, [stride])
 
 
-def _masks(builder: Any, rows: Any, width: Any, vector: Any) -> Any:
+def _masks(builder: Any, rows: Any, width: Any, tile: Any, vector: Any) -> Any:
     """Return a function (row, column) that gives a vector's mask: inside rows × width."""
-    wide = ir.VectorType(I64, vector.count)
-    numbers = ir.Constant(wide, list(range(vector.count)))
     by_column = {
-        v * vector.count: builder.icmp_signed(
-            "<", numbers, _splat(builder, builder.sub(width, I64(v * vector.count)), wide)
-        )
-        for v in range(VECTORS)
+        column: inside(builder, None, builder.sub(width, I64(column)), vector.count)
+        for column in range(0, tile.vectors * vector.count, vector.count)
     }
     none = ir.Constant(ir.VectorType(I1, vector.count), None)
 
     def mask(row: int, column: int) -> Any:
-        inside = builder.icmp_signed("<", I64(row), rows)
-        return builder.select(inside, by_column[column], none)
+        there = builder.icmp_signed("<", I64(row), rows)
+        return builder.select(there, by_column[column], none)
 
     return mask
 
@@ -105,19 +69,18 @@ def zero(typing, like):
 
 
 @intrinsic
-def rows_of(typing, values, start):
-    """A tile of ROWS broadcasts."""
+def row_of(typing, values, start):
+    """A tile whose rows are all the same."""
     tile = TileType(values.dtype)
 
     def build(context, builder, signature, args):
-        array, first = args
-        vector = _vector(values.dtype)
+        vector = vector_of(values.dtype)
         value = ir.Constant(context.get_value_type(tile), ir.Undefined)
-        place = _address(context, builder, values, array, first)
-        for i in range(ROWS):
-            row = _splat(builder, builder.load(builder.gep(place, [I64(i)])), vector)
-            for v in range(VECTORS):
-                value = builder.insert_value(value, row, i * VECTORS + v)
+        place = address(context, builder, values, *args)
+        for v in range(VECTORS):
+            part = read(builder, builder.gep(place, [I64(v * vector.count)]), vector)
+            for i in range(ROWS):
+                value = builder.insert_value(value, part, i * VECTORS + v)
         return value
 
     return tile(values, types.int64), build
@@ -129,8 +92,8 @@ def relu(typing, tile):
 
     def build(context, builder, signature, args):
         (value,) = args
-        nothing = ir.Constant(_vector(tile.dtype), None)
-        for number in range(ROWS * VECTORS):
+        nothing = ir.Constant(vector_of(tile.dtype), None)
+        for number in range(tile.count):
             old = builder.extract_value(value, number)
             below = builder.fcmp_ordered("<", old, nothing)
             value = builder.insert_value(value, builder.select(below, nothing, old), number)
@@ -146,11 +109,11 @@ def load(typing, c, start, stride):
 
     def build(context, builder, signature, args):
         array, first, step = args
-        vector = _vector(c.dtype)
+        vector = vector_of(c.dtype)
         value = ir.Constant(context.get_value_type(tile), ir.Undefined)
-        pointer = _address(context, builder, c, array, first)
-        for number, _, _, place in _places(builder, pointer, step, vector):
-            value = builder.insert_value(value, _read(builder, place, vector), number)
+        pointer = address(context, builder, c, array, first)
+        for number, _, _, place in _places(builder, pointer, step, tile, vector):
+            value = builder.insert_value(value, read(builder, place, vector), number)
         return value
 
     return tile(c, types.int64, types.int64), build
@@ -163,47 +126,78 @@ def load_part(typing, c, start, stride, rows, width):
 
     def build(context, builder, signature, args):
         array, first, step, height, across = args
-        vector = _vector(c.dtype)
-        mask = _masks(builder, height, across, vector)
-        arguments = [vector.as_pointer(), I32, ir.VectorType(I1, vector.count), vector]
-        function = _function(builder, f"llvm.masked.load.{_suffix(vector)}.p0", vector, arguments)
+        vector = vector_of(c.dtype)
+        mask = _masks(builder, height, across, tile, vector)
         value = ir.Constant(context.get_value_type(tile), ir.Undefined)
-        pointer = _address(context, builder, c, array, first)
-        for number, row, column, place in _places(builder, pointer, step, vector):
-            place = builder.bitcast(place, vector.as_pointer())
-            read = builder.call(
-                function,
-                [place, I32(c.dtype.bitwidth // 8), mask(row, column), ir.Constant(vector, None)],
-            )
-            value = builder.insert_value(value, read, number)
+        pointer = address(context, builder, c, array, first)
+        for number, row, column, place in _places(builder, pointer, step, tile, vector):
+            part = read_part(builder, place, vector, mask(row, column))
+            value = builder.insert_value(value, part, number)
         return value
 
     return tile(c, *[types.int64] * 4), build
 
 
+def _multiply_add(context, builder, tile, value, lefts, b_place):
+    """One step of k: a broadcast a row, VECTORS loads, ROWS · VECTORS multiply-adds."""
+    vector = vector_of(tile.dtype)
+    fma = function(builder, f"llvm.fma.{suffix(vector)}", vector, [vector] * 3)
+    row = [
+        read(builder, builder.gep(b_place, [I64(v * vector.count)]), vector)
+        for v in range(tile.vectors)
+    ]
+    for i, pointer in enumerate(lefts):
+        left = splat(builder, builder.load(pointer), vector)
+        for v in range(tile.vectors):
+            number = i * tile.vectors + v
+            total = builder.call(fma, [left, row[v], builder.extract_value(value, number)])
+            value = builder.insert_value(value, total, number)
+    return value
+
+
 @intrinsic
-def multiply_add(typing, tile, a, ia, b, ib):
-    """One step of k: ROWS broadcasts, VECTORS loads, ROWS · VECTORS multiply-adds."""
+def multiply_add(typing, tile, a, ia, step, b, ib):
+    """One step of k, A's elements `step` apart."""
 
     def build(context, builder, signature, args):
-        value, a_array, a_index, b_array, b_index = args
-        vector = _vector(tile.dtype)
-        fma = _function(builder, f"llvm.fma.{_suffix(vector)}", vector, [vector] * 3)
-        a_place = _address(context, builder, a, a_array, a_index)
-        b_place = _address(context, builder, b, b_array, b_index)
-        row = [
-            _read(builder, builder.gep(b_place, [I64(v * vector.count)]), vector)
-            for v in range(VECTORS)
-        ]
+        value, a_array, a_index, a_step, b_array, b_index = args
+        first = address(context, builder, a, a_array, a_index)
+        lefts = [builder.gep(first, [builder.mul(I64(i), a_step)]) for i in range(tile.rows)]
+        b_place = address(context, builder, b, b_array, b_index)
+        return _multiply_add(context, builder, tile, value, lefts, b_place)
+
+    return tile(tile, a, types.int64, types.int64, b, types.int64), build
+
+
+@intrinsic
+def multiply_add_at(typing, tile, a, places, ia, b, ib):
+    """One step of k, A's elements wherever `places` says."""
+
+    def build(context, builder, signature, args):
+        value, a_array, starts, a_index, b_array, b_index = args
+        lefts = []
+        for i in range(tile.rows):
+            row = address(context, builder, a, a_array, builder.extract_value(starts, i))
+            lefts.append(builder.gep(row, [a_index]))
+        b_place = address(context, builder, b, b_array, b_index)
+        return _multiply_add(context, builder, tile, value, lefts, b_place)
+
+    return tile(tile, a, places, types.int64, b, types.int64), build
+
+
+@intrinsic
+def places_of(typing, numbers, start):
+    """ROWS integers of an array, each in a register of its own."""
+    result = types.UniTuple(types.int64, ROWS)
+
+    def build(context, builder, signature, args):
+        place = address(context, builder, numbers, *args)
+        value = ir.Constant(context.get_value_type(result), ir.Undefined)
         for i in range(ROWS):
-            left = _splat(builder, builder.load(builder.gep(a_place, [I64(i)])), vector)
-            for v in range(VECTORS):
-                number = i * VECTORS + v
-                total = builder.call(fma, [left, row[v], builder.extract_value(value, number)])
-                value = builder.insert_value(value, total, number)
+            value = builder.insert_value(value, builder.load(builder.gep(place, [I64(i)])), i)
         return value
 
-    return tile(tile, a, types.int64, b, types.int64), build
+    return result(numbers, types.int64), build
 
 
 @intrinsic
@@ -212,12 +206,9 @@ def store(typing, tile, c, start, stride):
 
     def build(context, builder, signature, args):
         value, array, first, step = args
-        vector = _vector(tile.dtype)
-        pointer = _address(context, builder, c, array, first)
-        for number, _, _, place in _places(builder, pointer, step, vector):
-            target = builder.bitcast(place, vector.as_pointer())
-            written = builder.store(builder.extract_value(value, number), target)
-            written.align = c.dtype.bitwidth // 8
+        pointer = address(context, builder, c, array, first)
+        for number, _, _, place in _places(builder, pointer, step, tile, vector_of(tile.dtype)):
+            write(builder, builder.extract_value(value, number), place)
         return context.get_dummy_value()
 
     return types.void(tile, c, types.int64, types.int64), build
@@ -229,33 +220,190 @@ def store_part(typing, tile, c, start, stride, rows, width):
 
     def build(context, builder, signature, args):
         value, array, first, step, height, across = args
-        vector = _vector(tile.dtype)
-        mask = _masks(builder, height, across, vector)
-        arguments = [vector, vector.as_pointer(), I32, ir.VectorType(I1, vector.count)]
-        function = _function(
-            builder, f"llvm.masked.store.{_suffix(vector)}.p0", ir.VoidType(), arguments
-        )
-        pointer = _address(context, builder, c, array, first)
-        for number, row, column, place in _places(builder, pointer, step, vector):
-            place = builder.bitcast(place, vector.as_pointer())
-            part = builder.extract_value(value, number)
-            builder.call(function, [part, place, I32(c.dtype.bitwidth // 8), mask(row, column)])
+        vector = vector_of(tile.dtype)
+        mask = _masks(builder, height, across, tile, vector)
+        pointer = address(context, builder, c, array, first)
+        for number, row, column, place in _places(builder, pointer, step, tile, vector):
+            write_part(builder, builder.extract_value(value, number), place, mask(row, column))
         return context.get_dummy_value()
 
     return types.void(tile, c, *[types.int64] * 4), build
 
 
+def _columns(builder: Any, tile: Any, value: Any, padded: int) -> Any:
+    """Yield each column of a tile as a vector of `padded` rows: transposed in registers."""
+    vector = vector_of(tile.dtype)
+    nothing = ir.Constant(vector, ir.Undefined)
+    for v in range(tile.vectors):
+        rows = [
+            builder.extract_value(value, i * tile.vectors + v) if i < tile.rows else nothing
+            for i in range(padded)
+        ]
+        flat = transposed(builder, rows)
+        while flat[0].type.count < padded:  # a column longer than a vector
+            count = 2 * flat[0].type.count
+            pairs = zip(flat[::2], flat[1::2])
+            flat = [shuffle(builder, a, b, list(range(count))) for a, b in pairs]
+        count = flat[0].type.count
+        for part in flat:
+            for first in range(0, count, padded):
+                yield shuffle(builder, part, part, list(range(first, first + padded)))
+
+
+def _store_columns(context, builder, tile, value, pointer, stride, bounds, width):
+    padded = 1 << (tile.rows - 1).bit_length()
+    mask = None if bounds is None else inside(builder, bounds[0], bounds[1], padded)
+    for j, column in enumerate(_columns(builder, tile, value, padded)):
+        if mask is None:
+            part = shuffle(builder, column, column, list(range(tile.rows)))
+            write(builder, part, pointer)
+        else:
+            none = ir.Constant(mask.type, None)
+            there = builder.icmp_signed("<", I64(j), width)
+            write_part(builder, column, pointer, builder.select(there, mask, none))
+        pointer = builder.gep(pointer, [stride])
+    return context.get_dummy_value()
+
+
 @intrinsic
-def prefetch(typing, array, index):
-    """Ask for the line of an element, for reading, into the second cache; past the end it does nothing."""
+def store_columns(typing, tile, c, start, stride):
+    """Write a whole tile transposed."""
 
     def build(context, builder, signature, args):
-        place = _address(context, builder, array, *args)
-        pointer = builder.bitcast(place, ir.IntType(8).as_pointer())
-        function = _function(
-            builder, "llvm.prefetch.p0", ir.VoidType(), [pointer.type, I32, I32, I32]
-        )
-        builder.call(function, [pointer, I32(0), I32(2), I32(1)])
+        value, array, first, step = args
+        pointer = address(context, builder, c, array, first)
+        return _store_columns(context, builder, tile, value, pointer, step, None, None)
+
+    return types.void(tile, c, types.int64, types.int64), build
+
+
+@intrinsic
+def store_columns_part(typing, tile, c, start, stride, low, high, width):
+    """Write rows [low, high) of the first `width` columns, transposed."""
+
+    def build(context, builder, signature, args):
+        value, array, first, step, bottom, top, across = args
+        pointer = address(context, builder, c, array, first)
+        return _store_columns(context, builder, tile, value, pointer, step, (bottom, top), across)
+
+    return types.void(tile, c, *[types.int64] * 5), build
+
+
+@intrinsic
+def prefetch_columns(typing, c, start, stride, width):
+    """Ask for the lines of `width` columns, for writing, into the first cache."""
+
+    def build(context, builder, signature, args):
+        array, first, step, across = args
+        pointer = address(context, builder, c, array, first)
+        byte = ir.IntType(8).as_pointer()
+        hint = function(builder, "llvm.prefetch.p0", ir.VoidType(), [byte, I32, I32, I32])
+        with cgutils.for_range(builder, across) as loop:
+            place = builder.gep(pointer, [builder.mul(loop.index, step)])
+            builder.call(hint, [builder.bitcast(place, byte), I32(1), I32(3), I32(1)])
         return context.get_dummy_value()
 
-    return types.void(array, types.int64), build
+    return types.void(c, *[types.int64] * 3), build
+
+
+@intrinsic
+def vector(typing, a, start):
+    """Read one vector."""
+    tile = TileType(a.dtype, 1, 1)
+
+    def build(context, builder, signature, args):
+        value = ir.Constant(context.get_value_type(tile), ir.Undefined)
+        part = read(builder, address(context, builder, a, *args), vector_of(a.dtype))
+        return builder.insert_value(value, part, 0)
+
+    return tile(a, types.int64), build
+
+
+@intrinsic
+def put_vector(typing, tile, a, start):
+    """Write one vector."""
+
+    def build(context, builder, signature, args):
+        value, array, first = args
+        part = builder.extract_value(value, 0)
+        write(builder, part, address(context, builder, a, array, first))
+        return context.get_dummy_value()
+
+    return types.void(tile, a, types.int64), build
+
+
+def _each(builder, tile, operation, *values):
+    """Apply an operation vector by vector."""
+    result = values[0]
+    for number in range(tile.count):
+        parts = [builder.extract_value(value, number) for value in values]
+        result = builder.insert_value(result, operation(*parts), number)
+    return result
+
+
+@intrinsic
+def add(typing, a, b):
+    """Lane by lane."""
+    return a(a, b), lambda context, builder, s, args: _each(builder, a, builder.fadd, *args)
+
+
+@intrinsic
+def subtract(typing, a, b):
+    """Lane by lane."""
+    return a(a, b), lambda context, builder, s, args: _each(builder, a, builder.fsub, *args)
+
+
+def _scalar(context, builder, number, value, dtype):
+    return splat(builder, context.cast(builder, value, number, dtype), vector_of(dtype))
+
+
+@intrinsic
+def scale(typing, a, number):
+    """Every lane times a number."""
+
+    def build(context, builder, signature, args):
+        factor = _scalar(context, builder, number, args[1], a.dtype)
+        return _each(builder, a, lambda part: builder.fmul(part, factor), args[0])
+
+    return a(a, number), build
+
+
+@intrinsic
+def scale_add(typing, a, number, b):
+    """Every lane times a number, plus b's, rounded once."""
+
+    def build(context, builder, signature, args):
+        lanes = vector_of(a.dtype)
+        fma = function(builder, f"llvm.fma.{suffix(lanes)}", lanes, [lanes] * 3)
+        factor = _scalar(context, builder, number, args[1], a.dtype)
+        operation = lambda x, y: builder.call(fma, [x, factor, y])  # noqa: E731
+        return _each(builder, a, operation, args[0], args[2])
+
+    return a(a, number, b), build
+
+
+@intrinsic
+def transpose(typing, source, start, stride, rows, width, target, place, step, keep):
+    """Read rows × width, write width × keep."""
+
+    def build(context, builder, signature, args):
+        from_array, first, from_step, height, across, to_array, to_place, to_step, kept = args
+        lanes = vector_of(source.dtype)
+        none = ir.Constant(ir.VectorType(I1, lanes.count), None)
+        read_mask = inside(builder, None, across, lanes.count)
+        write_mask = inside(builder, None, kept, lanes.count)
+        pointer = address(context, builder, source, from_array, first)
+        block = []
+        for i in range(lanes.count):
+            there = builder.icmp_signed("<", I64(i), height)
+            mask = builder.select(there, read_mask, none)
+            block.append(read_part(builder, pointer, lanes, mask))
+            pointer = builder.gep(pointer, [from_step])
+        pointer = address(context, builder, target, to_array, to_place)
+        for j, column in enumerate(transposed(builder, block)):
+            there = builder.icmp_signed("<", I64(j), across)
+            write_part(builder, column, pointer, builder.select(there, write_mask, none))
+            pointer = builder.gep(pointer, [to_step])
+        return context.get_dummy_value()
+
+    return types.void(source, *[types.int64] * 4, target, *[types.int64] * 3), build

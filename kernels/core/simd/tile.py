@@ -28,9 +28,9 @@ def zero(like: np.ndarray) -> np.ndarray:
     return np.zeros((ROWS, columns(like)), like.dtype)
 
 
-def rows_of(values: np.ndarray, start: int) -> Any:
-    """Return a tile whose row i is values[start + i] throughout."""
-    return zero(values) + values[start : start + ROWS, None]
+def row_of(values: np.ndarray, start: int) -> Any:
+    """Return a tile whose rows are all values[start : start + columns]."""
+    return zero(values) + values[start : start + columns(values)]
 
 
 def relu(tile: Any) -> Any:
@@ -51,13 +51,23 @@ def load_part(c: np.ndarray, start: int, stride: int, rows: int, width: int) -> 
     return tile
 
 
-def multiply_add(tile: Any, a: np.ndarray, ia: int, b: np.ndarray, ib: int) -> Any:
-    """Add the outer product of a[ia : ia + ROWS] and b[ib : ib + columns]."""
-    return tile + np.outer(a[ia : ia + ROWS], b[ib : ib + columns(b)])
+def multiply_add(tile: Any, a: np.ndarray, ia: int, step: int, b: np.ndarray, ib: int) -> Any:
+    """Add the outer product of a[ia], a[ia + step], … (ROWS of them) and b[ib : ib + columns]."""
+    return tile + np.outer([a[ia + i * step] for i in range(ROWS)], b[ib : ib + columns(b)])
 
 
-def prefetch(array: np.ndarray, index: int) -> None:
-    """Bring an element nearer: it will be read soon. Changes nothing."""
+def multiply_add_at(tile: Any, a: np.ndarray, places: Any, ia: int, b: np.ndarray, ib: int) -> Any:
+    """Add the outer product of a[places[i] + ia] for each row i and b[ib : ib + columns]."""
+    return tile + np.outer([a[place + ia] for place in places], b[ib : ib + columns(b)])
+
+
+def places_of(numbers: np.ndarray, start: int) -> tuple[int, ...]:
+    """Return numbers[start : start + ROWS] as a tuple, which stays in registers."""
+    return tuple(int(number) for number in numbers[start : start + ROWS])
+
+
+def prefetch_columns(c: np.ndarray, start: int, stride: int, width: int) -> None:
+    """Bring the lines near that `store_columns` will write to. Changes nothing."""
 
 
 def store(tile: Any, c: np.ndarray, start: int, stride: int) -> None:
@@ -71,6 +81,19 @@ def store_part(tile: Any, c: np.ndarray, start: int, stride: int, rows: int, wid
         c[start + i * stride : start + i * stride + width] = tile[i, :width]
 
 
+def store_columns(tile: Any, c: np.ndarray, start: int, stride: int) -> None:
+    """Write the tile transposed: column j to start + j·stride and on. Turned round in registers."""
+    store_columns_part(tile, c, start, stride, 0, ROWS, columns(c))
+
+
+def store_columns_part(
+    tile: Any, c: np.ndarray, start: int, stride: int, low: int, high: int, width: int
+) -> None:
+    """Write rows [low, high) of the first `width` columns: element (i, j) to start + j·stride + i."""
+    for j in range(width):
+        c[start + j * stride + low : start + j * stride + high] = tile[low:high, j]
+
+
 @overload(columns)
 def _columns(array):
     count = columns_of(str(array.dtype))
@@ -82,9 +105,9 @@ def _zero(like):
     return lambda like: lowering.zero(like)
 
 
-@overload(rows_of)
-def _rows_of(values, start):
-    return lambda values, start: lowering.rows_of(values, start)
+@overload(row_of)
+def _row_of(values, start):
+    return lambda values, start: lowering.row_of(values, start)
 
 
 @overload(relu)
@@ -103,13 +126,23 @@ def _load_part(c, start, stride, rows, width):
 
 
 @overload(multiply_add)
-def _multiply_add(tile, a, ia, b, ib):
-    return lambda tile, a, ia, b, ib: lowering.multiply_add(tile, a, ia, b, ib)
+def _multiply_add(tile, a, ia, step, b, ib):
+    return lambda tile, a, ia, step, b, ib: lowering.multiply_add(tile, a, ia, step, b, ib)
 
 
-@overload(prefetch)
-def _prefetch(array, index):
-    return lambda array, index: lowering.prefetch(array, index)
+@overload(multiply_add_at)
+def _multiply_add_at(tile, a, places, ia, b, ib):
+    return lambda tile, a, places, ia, b, ib: lowering.multiply_add_at(tile, a, places, ia, b, ib)
+
+
+@overload(places_of)
+def _places_of(numbers, start):
+    return lambda numbers, start: lowering.places_of(numbers, start)
+
+
+@overload(prefetch_columns)
+def _prefetch_columns(c, start, stride, width):
+    return lambda c, start, stride, width: lowering.prefetch_columns(c, start, stride, width)
 
 
 @overload(store)
@@ -121,4 +154,16 @@ def _store(tile, c, start, stride):
 def _store_part(tile, c, start, stride, rows, width):
     return lambda tile, c, start, stride, rows, width: lowering.store_part(
         tile, c, start, stride, rows, width
+    )
+
+
+@overload(store_columns)
+def _store_columns(tile, c, start, stride):
+    return lambda tile, c, start, stride: lowering.store_columns(tile, c, start, stride)
+
+
+@overload(store_columns_part)
+def _store_columns_part(tile, c, start, stride, low, high, width):
+    return lambda tile, c, start, stride, low, high, width: lowering.store_columns_part(
+        tile, c, start, stride, low, high, width
     )

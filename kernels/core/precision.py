@@ -1,0 +1,52 @@
+"""How far a kernel may bend rounding to be faster: one setting for the process, or for a `with` block."""
+
+from __future__ import annotations
+
+import contextvars
+from typing import Any
+
+from kernels.core import checks
+
+LEVELS = ("default", "strict")
+
+_level: str = "default"  # what the process was set to
+_inside: contextvars.ContextVar[str | None] = contextvars.ContextVar("precision", default=None)
+
+
+class precision:
+    """Set how exact kernels must be; as a context manager, for the block alone.
+
+        kernels.precision("strict")            from now on, in all threads
+        with kernels.precision("strict"): …    in this block, in this thread
+
+    Parameters
+    ----------
+    level : {"default", "strict"}
+        "default" lets ``algorithm="auto"`` take a rung that trades accuracy for fewer multiplies, where its
+        error stays below 1e-4 of the output's scale (Winograd convolution). "strict" leaves those out: every
+        result is a plain sum of products, and such a rung asked for by name is refused.
+
+    Raises
+    ------
+    ValueError
+        If `level` is none of these.
+    """
+
+    def __init__(self, level: str) -> None:
+        global _level
+        self._level = checks.choice("level", level, LEVELS)
+        self._before, _level = _level, self._level
+
+    def __enter__(self) -> precision:
+        global _level
+        _level = self._before
+        self._token = _inside.set(self._level)
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        _inside.reset(self._token)
+
+
+def strict() -> bool:
+    """Whether rungs that trade accuracy for speed are left out now."""
+    return (_inside.get() or _level) == "strict"
