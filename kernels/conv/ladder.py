@@ -1,6 +1,6 @@
 """The rungs of conv2d."""
 
-from kernels.conv import direct, im2col, naive, parallel, reordered
+from kernels.conv import direct, im2col, naive, parallel, reordered, winograd
 from kernels.core import simd
 from kernels.core.ladder import Ladder, Pack, Rung
 
@@ -60,6 +60,25 @@ def _direct(p, direction):
     return 15000 + multiplied + moved + 0.5 * p.k * p.taps
 
 
+def _winograd(name, m, idea, builds_on):
+    """Make the rung of one tile size."""
+    forward, dx = getattr(winograd, f"forward_{m}x{m}"), getattr(winograd, f"dx_{m}x{m}")
+    return Rung(
+        name,
+        idea,
+        builds_on,
+        {"forward": forward, "dx": dx},
+        lambda problem, direction: 1e9,
+        refuses=winograd.refuses,
+        scratch=winograd.scratch(m),
+        pack={
+            "forward": Pack(winograd.packed(m), winograd.pack, (m, False)),
+            "dx": Pack(winograd.packed(m), winograd.pack, (m, True)),
+        },
+        growth=winograd.growth(m),
+    )
+
+
 CONV2D = Ladder(
     "conv2d",
     "conv",
@@ -106,5 +125,7 @@ CONV2D = Ladder(
                 "dx": Pack(direct.packed, direct.pack_dx),
             },
         ),
+        _winograd("winograd_2x2", 2, "fewer multiplies: 16 for 2×2 outputs instead of 36", "direct"),
+        _winograd("winograd_4x4", 4, "36 multiplies for 4×4 outputs instead of 144", "winograd_2x2"),
     ],
 )

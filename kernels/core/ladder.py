@@ -37,11 +37,13 @@ class Pack:
     size : callable (problem, direction) -> int
         Elements of the packed form, of the problem's dtype.
     run : compiled function
-        Takes the job's `weights`, then the array to fill.
+        Takes the job's `weights`, then `options`, then the array to fill.
+    options : tuple
     """
 
     size: Callable[[Any, str], int]
     run: Callable
+    options: tuple[Any, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -67,8 +69,9 @@ class Rung:
     cost : callable (problem, direction) -> float
         Its time in arbitrary units, the same on all rungs of a ladder. Reads shapes, options, dtype
         and vector width; never data or the thread count.
-    scratch : callable (problem, direction) -> int
-        Elements of scratch it needs, of the problem's dtype; 0 for none.
+    scratch : callable (problem, direction) -> int or (int, int)
+        Elements of scratch it needs, of the problem's dtype; 0 for none. Or a pair: pieces of work, and
+        elements for each; the kernel's scratch then has two axes.
     pack : mapping of direction to Pack
         Where it wants its weights in an order of its own.
     growth : callable (problem, direction) -> float, optional
@@ -83,7 +86,7 @@ class Rung:
     cost: Callable[[Any, str], float]
     target: str = "cpu"
     refuses: Callable[[Any, str], str | None] = _accepts
-    scratch: Callable[[Any, str], int] = _no_scratch
+    scratch: Callable[[Any, str], int | tuple[int, int]] = _no_scratch
     pack: Mapping[str, Pack] = field(default_factory=dict)
     growth: Callable[[Any, str], float] | None = None
 
@@ -91,7 +94,7 @@ class Rung:
         """Elements of scratch and of packed weights together."""
         pack = self.pack.get(direction)
         packed = pack.size(problem, direction) if pack else 0
-        return self.scratch(problem, direction) + packed
+        return int(np.prod(self.scratch(problem, direction))) + packed
 
     def source(self, direction: str = "forward") -> str:
         """Python source of the loop that serves `direction`."""
@@ -337,7 +340,7 @@ class Ladder:
 
         def make() -> np.ndarray:
             packed = memory.empty(pack.size(job.problem, job.direction), job.problem.dtype)
-            threads.run(pack.run, (*job.weights, packed), packed.size)
+            threads.run(pack.run, (*job.weights, *pack.options, packed), packed.size)
             return packed
 
         return make() if job.packed is None else job.packed.form((rung.name, job.direction), make)

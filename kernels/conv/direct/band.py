@@ -43,7 +43,6 @@ def room(images, channels, high, wide, width):
 
 extent_of = jit.exact(extent)  # for compiled code
 band_of = jit.exact(band)
-room_of = jit.exact(room)
 
 
 @jit.fast
@@ -55,10 +54,8 @@ def zeros(target, start, end):
 
 
 @jit.fast
-def copy_block(x, shape, plane, channels, top, left, high, wide, target, place):
-    """Copy `channels` channels from plane number `plane` of x on into pixels; zeros outside the image."""
-    height, width = shape[2], shape[3]
-    size = min(shape[1], BLOCK)
+def copy_block(x, height, width, plane, channels, top, left, high, wide, target, place, size):
+    """Copy `channels` channels from plane number `plane` of x on into pixels of `size`; zeros outside."""
     lanes = simd.lanes(x)
     first, last = min(wide, max(0, -left)), max(0, min(wide, width - left))
     for row in range(high):
@@ -96,7 +93,7 @@ def copy_band(x, shape, groups, n, g, images, top, left, high, wide, target):
         for c in range(0, channels, BLOCK):
             plane = (n + image) * shape[1] + g * channels + c
             copy_block(
-                x, (shape[0], channels, shape[2], shape[3]), plane, min(BLOCK, channels - c),
-                top, left, high, wide, target, place,
+                x, shape[2], shape[3], plane, min(BLOCK, channels - c), top, left, high, wide,
+                target, place, size,
             )  # fmt: skip
             place += high * wide * size

@@ -9,7 +9,7 @@ shift from q: a convolution of stride one, whose filters are the channels of x.
 import numpy as np
 from numba import prange
 
-from kernels.conv.direct.band import BLOCK, band_of, room_of
+from kernels.conv.direct.band import BLOCK, band_of
 from kernels.conv.direct.tiles import pack_panel, pieces_of
 from kernels.conv.direct.walk import walk
 from kernels.core import jit, simd
@@ -81,13 +81,12 @@ def dx(dy, w, stride, padding, dilation, groups, dx, packed, scratch):
         w.shape, stride, dilation, padding, front, left, wide, min(filters, BLOCK)
     )
     nothing = np.zeros(groups * panels * width, dx.dtype)
-    room = room_of(images, filters, high, wide, width)
-    shares, items = scratch.shape[0] // room, units * down
+    shares, items = scratch.shape[0], units * down
     flat, source = dx.reshape(dx.size), dy.reshape(dy.size)
     for part in prange(shares):
         walk(
             source, dy.shape, groups, channels, (1, 1, front, left), packed, w.shape[2] * w.shape[3], 1,
             shifts, order, phases, nothing, False, flat, (dx.shape[2], dx.shape[3]), stride,
             images, rows, high, wide, down, part * items // shares, (part + 1) * items // shares,
-            scratch[part * room : (part + 1) * room],
+            scratch[part],
         )  # fmt: skip

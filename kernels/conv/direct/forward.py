@@ -3,7 +3,7 @@
 import numpy as np
 from numba import prange
 
-from kernels.conv.direct.band import BLOCK, band_of, extent_of, room_of
+from kernels.conv.direct.band import BLOCK, band_of, extent_of
 from kernels.conv.direct.tiles import pack_panel, pieces_of
 from kernels.conv.direct.walk import walk
 from kernels.core import jit, simd
@@ -49,8 +49,7 @@ def conv2d(x, w, b, stride, padding, dilation, groups, relu, y, packed, scratch)
     bias = np.zeros(groups * panels * width, y.dtype)
     for k in range(y.shape[1]):
         bias[k // filters * panels * width + k % filters] = b[k]
-    room = room_of(images, channels, high, wide, width)
-    shares, items = scratch.shape[0] // room, units * down
+    shares, items = scratch.shape[0], units * down
     read = (stride[0], stride[1], padding[0], padding[1])
     flat, source = y.reshape(y.size), x.reshape(x.size)
     for part in prange(shares):
@@ -58,5 +57,5 @@ def conv2d(x, w, b, stride, padding, dilation, groups, relu, y, packed, scratch)
             source, x.shape, groups, filters, read, packed, taps, span, shifts, order, phases, bias, relu,
             flat, (y.shape[2], y.shape[3]), (1, 1), images, rows, high, wide, down,
             part * items // shares, (part + 1) * items // shares,
-            scratch[part * room : (part + 1) * room],
+            scratch[part],
         )  # fmt: skip

@@ -38,4 +38,4 @@ def scratch(problem, direction):
         _, reach = dx_reach(p.s, p.stride[1], p.dilation[1], p.padding[1][0])
         wide = -(-p.w // p.stride[1]) + reach - 1
     images, rows = band(p.n, lines, sums, wide, behind, more)
-    return threads.most() * room(images, sums, behind + (rows - 1) * more, wide, width)
+    return threads.most(), room(images, sums, behind + (rows - 1) * more, wide, width)

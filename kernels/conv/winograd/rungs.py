@@ -1,0 +1,91 @@
+"""The two sizes of tile, forward and for the gradient of the data, and what they ask for."""
+
+import numpy as np
+from numba import prange
+
+from kernels.conv.winograd.pack import APART
+from kernels.conv.winograd.run import padded, room, rows_of, share
+from kernels.core import jit, precision, simd, threads
+
+
+@jit.parallel
+def forward_2x2(x, w, b, stride, padding, dilation, groups, relu, y, packed, scratch):
+    """Fill y, 2 × 2 outputs at a time."""
+    bias = padded(b, groups, simd.columns(packed))
+    for part in prange(scratch.shape[0]):
+        share(2, x, w.shape[0] // groups, padding, groups, bias, relu, y, packed, scratch, part)
+
+
+@jit.parallel
+def forward_4x4(x, w, b, stride, padding, dilation, groups, relu, y, packed, scratch):
+    """Fill y, 4 × 4 outputs at a time."""
+    bias = padded(b, groups, simd.columns(packed))
+    for part in prange(scratch.shape[0]):
+        share(4, x, w.shape[0] // groups, padding, groups, bias, relu, y, packed, scratch, part)
+
+
+@jit.parallel
+def dx_2x2(dy, w, stride, padding, dilation, groups, dx, packed, scratch):
+    """Fill dx: dy convolved with the filters turned by half a turn."""
+    bias = padded(np.zeros(dx.shape[1], dx.dtype), groups, simd.columns(packed))
+    pad = (2 - padding[0], 2 - padding[1])
+    for part in prange(scratch.shape[0]):
+        share(2, dy, w.shape[1], pad, groups, bias, False, dx, packed, scratch, part)
+
+
+@jit.parallel
+def dx_4x4(dy, w, stride, padding, dilation, groups, dx, packed, scratch):
+    """Fill dx: dy convolved with the filters turned by half a turn."""
+    bias = padded(np.zeros(dx.shape[1], dx.dtype), groups, simd.columns(packed))
+    pad = (2 - padding[0], 2 - padding[1])
+    for part in prange(scratch.shape[0]):
+        share(4, dy, w.shape[1], pad, groups, bias, False, dx, packed, scratch, part)
+
+
+def refuses(problem, direction):
+    """Why a problem cannot be done so, or None."""
+    p = problem
+    if (p.r, p.s) != (3, 3):
+        return f"it is for 3×3 filters, not {p.r}×{p.s}"
+    if p.stride != (1, 1) or p.dilation != (1, 1):
+        return f"it is for stride 1 and dilation 1, not {p.stride} and {p.dilation}"
+    if precision.strict():
+        return "its rounding error is larger, and precision is 'strict'"
+    return None
+
+
+def _sides(problem, direction):
+    """Channels of a group that are summed and that are written, and the plane that is written."""
+    p = problem
+    filters, channels = p.k // p.groups, p.c // p.groups
+    if direction == "forward":
+        return (channels, filters), (p.oh, p.ow)
+    return (filters, channels), (p.h, p.w)
+
+
+def packed(m):
+    """Elements that the weights take in Winograd's domain, for tiles of m × m."""
+
+    def size(problem, direction):
+        (sums, outs), _ = _sides(problem, direction)
+        width = simd.columns_of(problem.dtype)
+        return problem.groups * -(-outs // width) * (m + 2) ** 2 * (width * sums + APART)
+
+    return size
+
+
+def scratch(m):
+    """Pieces of work, and elements for each, for tiles of m × m."""
+
+    def size(problem, direction):
+        channels, (height, width) = _sides(problem, direction)
+        across = -(-width // m)
+        rows = rows_of(problem.n, -(-height // m), across, channels, m)
+        return threads.most(), room(rows, across, channels, m, simd.columns_of(problem.dtype))
+
+    return size
+
+
+def growth(m):
+    """How far its error may exceed a plain sum's: see the README's table."""
+    return lambda problem, direction: {2: 2.0, 4: 8.0}[m]
