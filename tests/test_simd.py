@@ -17,9 +17,17 @@ from kernels.gemm import microkernel
 CHECK = """
 import sys
 import numpy as np
+from numba import njit
 from kernels.core import simd
 from kernels.gemm import microkernel
 assert simd.BITS == int(sys.argv[1]), simd.BITS
+
+@njit(error_model="numpy")
+def run(numbers, a, ia, step, b, ib, depth, c, start, stride, rows, columns, fresh):
+    microkernel.tile(
+        a, simd.places_of(numbers, 0), ia, step, b, ib, depth, c, start, stride, rows, columns, fresh
+    )
+
 rng = np.random.default_rng(0)
 for dtype in ("f4", "f8"):
     wide, high = simd.columns_of(dtype), simd.ROWS
@@ -35,9 +43,10 @@ for dtype in ("f4", "f8"):
                 guarded = np.full(end + 200, np.nan, dtype)
                 guarded[:end] = c
                 expected = c.copy()
-                args = (depth,), (start, stride, rows, columns, fresh)
-                microkernel.tile(pa, 5, pb, 7, depth, guarded, *args[1])
-                microkernel.tile.py_func(pa, 5, pb, 7, depth, expected, *args[1])
+                numbers = rng.permutation(high)
+                args = (pa, 5, high, pb, 7, depth), (start, stride, rows, columns, fresh)
+                run(numbers, *args[0], guarded, *args[1])
+                run.py_func(numbers, *args[0], expected, *args[1])
                 scale = 1e-5 if dtype == "f4" else 1e-13
                 np.testing.assert_allclose(guarded[:end], expected, rtol=0, atol=scale * (depth + 1))
                 assert np.isnan(guarded[end:]).all()
@@ -131,19 +140,11 @@ def test_the_loop_is_all_multiply_adds_and_no_spill(dtype):
     kernel = njit(fastmath=microkernel.tile.targetoptions["fastmath"], error_model="numpy")(
         microkernel.tile.py_func
     )
+    places = types.UniTuple(count, simd.ROWS)
+    sizes = [count] * 4
     signature = (
-        array,
-        count,
-        array,
-        count,
-        count,
-        array,
-        count,
-        count,
-        count,
-        count,
-        types.boolean,
-    )
+        array, places, count, types.int64, array, count, count, array, *sizes, types.boolean
+    )  # fmt: skip
     kernel.compile(signature)
     text = kernel.inspect_asm(kernel.signatures[0])
     loops = re.findall(r"^(\.LBB\d+_\d+):\n((?:(?!^\.LBB).*\n)*?)\s+jn?e\s+\1$", text, re.M)

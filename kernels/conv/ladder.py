@@ -125,7 +125,11 @@ CONV2D = Ladder(
                 "dx": Pack(direct.packed, direct.pack_dx),
             },
         ),
-        _winograd("winograd_2x2", 2, "fewer multiplies: 16 for 2×2 outputs instead of 36", "direct"),
-        _winograd("winograd_4x4", 4, "36 multiplies for 4×4 outputs instead of 144", "winograd_2x2"),
+        _winograd(
+            "winograd_2x2", 2, "fewer multiplies: 16 for 2×2 outputs instead of 36", "direct"
+        ),
+        _winograd(
+            "winograd_4x4", 4, "36 multiplies for 4×4 outputs instead of 144", "winograd_2x2"
+        ),
     ],
 )

@@ -4,11 +4,11 @@
 middle of vectors. Here C is cut into tiles that live in registers while k runs (`kernels.core.simd`
 says why that fills the multiply units). What a tile reads is packed in the order in which it is read:
 
-    panels of A   ROWS rows, k after k:      pa[k·ROWS + i]
     panels of B   a tile's columns, k after k:   pb[k·COLUMNS + j]
 
-padded with zeros, so that every tile is whole while it computes and partial only where it meets C. Around
-it stand Goto's loops: BK of k at a time, so that a panel of B (BK × COLUMNS) stays in the first-level
+padded with zeros, so that every tile is whole while it computes and partial only where it meets C. A's
+elements are broadcast one by one, so its rows are read where they lie; only a transposed A is packed (ROWS
+side by side, for its terms lie a row apart). Around it stand Goto's loops: BK of k at a time, so that a panel of B (BK × COLUMNS) stays in the first-level
 cache and a block of A in the second. B is packed once for all threads; then the row panels of C are
 dealt out in `shares`, each with a block of A of its own. How a tile is computed does not depend on who
 computes it: the bits are the same for any number of threads.
@@ -20,6 +20,7 @@ Sources: Goto and van de Geijn, "Anatomy of High-Performance Matrix Multiplicati
 Van Zee and van de Geijn, "BLIS", ACM TOMS 41(3), 2015.
 """
 
+import numpy as np
 from numba import prange
 
 from kernels.core import jit, simd
@@ -52,17 +53,20 @@ block_rows_of = jit.exact(block_rows)
 
 
 def scratch(problem, direction):
-    """Elements of scratch: the packed panels of B, and a block of A for each share."""
+    """Elements of scratch: the packed panels of B, and where A is transposed a block of it for each share."""
     p = problem
     width = simd.columns_of(p.dtype)
     down, across = shares(p.m, p.n, width)
-    depth = min(p.k, BK)
-    return max(1, depth * (-(-p.n // width) * width + down * across * block_rows(p.m, down)))
+    block = down * across * block_rows(p.m, down) if p.transpose_a else 0
+    return max(1, min(p.k, BK) * (-(-p.n // width) * width + block))
 
 
-@jit.fast
-def tile(pa, ia, pb, ib, depth, c, start, stride, rows, width, fresh):
-    """Add a panel of A times a panel of B to the tile of c at `start`; begin at zero where `fresh`."""
+@jit.inlined
+def tile(a, places, ia, step, pb, ib, depth, c, start, stride, rows, width, fresh):
+    """Add ROWS rows of A times a panel of B to the tile of c at `start`; begin at zero where `fresh`.
+
+    Term k of row i is a[places[i] + ia + k·step].
+    """
     whole = rows == simd.ROWS and width == simd.columns(c)
     if fresh:
         sums = simd.zero(c)
@@ -70,97 +74,99 @@ def tile(pa, ia, pb, ib, depth, c, start, stride, rows, width, fresh):
         sums = simd.load(c, start, stride)
     else:
         sums = simd.load_part(c, start, stride, rows, width)
-    step = simd.columns(c)
+    columns = simd.columns(c)
     for k in range(depth):
-        sums = simd.multiply_add(sums, pa, ia + k * simd.ROWS, 1, pb, ib + k * step)
+        sums = simd.multiply_add_at(sums, a, places, ia + k * step, pb, ib + k * columns)
     if whole:
         simd.store(sums, c, start, stride)
     else:
         simd.store_part(sums, c, start, stride, rows, width)
 
 
-@jit.fast
-def pack_rows(source, g, transpose, i0, rows, k0, depth, panel):
-    """Fill one panel of A: panel[k·ROWS + i] = op(source[g])[i0 + i, k0 + k], zero past `rows`."""
-    if transpose:
-        for k in range(depth):
-            line = source[g, k0 + k, i0 : i0 + rows]
-            target = panel[k * ROWS : (k + 1) * ROWS]
-            for i in range(rows):
-                target[i] = line[i]
-    else:
+@jit.inlined
+def turn(source, start, apart, rows, depth, panel, wide):
+    """panel[k·wide + i] = source[start + i·apart + k], zero from `rows` on: turned round in registers."""
+    lanes = simd.lanes(panel)
+    for part in range(0, wide, lanes):
+        high = min(lanes, rows - part)
+        first = start + part * apart if high > 0 else start
+        for k in range(0, depth, lanes):
+            simd.transpose(
+                source, first + k, apart, high, min(lanes, depth - k),
+                panel, k * wide + part, wide, min(lanes, wide - part),
+            )  # fmt: skip
+
+
+@jit.inlined
+def copy(source, start, apart, rows, depth, panel, wide):
+    """panel[k·wide + i] = source[start + k·apart + i], zero from `rows` on."""
+    for k in range(depth):
+        line = source[start + k * apart : start + k * apart + rows]
+        target = panel[k * wide : (k + 1) * wide]
         for i in range(rows):
-            line = source[g, i0 + i, k0 : k0 + depth]
-            target = panel[i : depth * ROWS]
-            for k in range(depth):
-                target[k * ROWS] = line[k]
-    if rows < ROWS:
-        for k in range(depth):
-            for i in range(rows, ROWS):
-                panel[k * ROWS + i] = 0
+            target[i] = line[i]
+        for i in range(rows, wide):
+            target[i] = 0
 
 
 @jit.fast
-def pack_columns(source, g, transpose, j0, width, k0, depth, panel):
-    """Fill one panel of B: panel[k·COLUMNS + j] = op(source[g])[k0 + k, j0 + j], zero past `width`."""
-    columns = simd.columns(panel)
-    if transpose:
-        for j in range(width):
-            line = source[g, j0 + j, k0 : k0 + depth]
-            target = panel[j : depth * columns]
-            for k in range(depth):
-                target[k * columns] = line[k]
-    else:
-        for k in range(depth):
-            line = source[g, k0 + k, j0 : j0 + width]
-            target = panel[k * columns : (k + 1) * columns]
-            for j in range(width):
-                target[j] = line[j]
-    if width < columns:
-        for k in range(depth):
-            for j in range(width, columns):
-                panel[k * columns + j] = 0
-
-
-@jit.fast
-def pack_share(b, g, transpose, n, k0, depth, part, parts, pb):
-    """Pack every `parts`-th panel of B from `part` on."""
+def pack_share(b, base, transpose, n, k, k0, depth, part, parts, pb):
+    """Pack every `parts`-th panel of B from `part` on; B is the k × n matrix at b[base], or its transpose."""
     columns = simd.columns(pb)
     for panel in range(part, (n + columns - 1) // columns, parts):
         j0 = panel * columns
+        width = min(columns, n - j0)
         target = pb[panel * depth * columns : (panel + 1) * depth * columns]
-        pack_columns(b, g, transpose, j0, min(columns, n - j0), k0, depth, target)
+        if transpose:
+            turn(b, base + j0 * k + k0, k, width, depth, target, columns)
+        else:
+            copy(b, base + k0 * n + j0, n, width, depth, target, columns)
 
 
 @jit.fast
-def share(a, ga, transpose, flat, first, m, n, k0, depth, row0, row1, column0, column1, pa, pb):
+def share(
+    a, base, transpose, flat, first, m, n, k, k0, depth, row0, row1, column0, column1, pa, pb
+):
     """Compute row panels [row0, row1) × column panels [column0, column1) of the C that begins at first."""
     columns = simd.columns(pb)
-    room = pa.shape[0] // (depth * ROWS)
+    numbers = np.empty(ROWS, np.int64)
+    room = BM // ROWS if not transpose else pa.shape[0] // (depth * ROWS)
     for block in range(row0, row1, room):
         above = min(block + room, row1)
-        for panel in range(block, above):
-            target = pa[(panel - block) * depth * ROWS : (panel - block + 1) * depth * ROWS]
-            i0 = panel * ROWS
-            pack_rows(a, ga, transpose, i0, min(ROWS, m - i0), k0, depth, target)
+        if transpose:
+            for panel in range(block, above):
+                i0 = panel * ROWS
+                target = pa[(panel - block) * depth * ROWS : (panel - block + 1) * depth * ROWS]
+                copy(a, base + k0 * m + i0, m, min(ROWS, m - i0), depth, target, ROWS)
         for q in range(column0, column1):
             width = min(columns, n - q * columns)
             for panel in range(block, above):
                 i0 = panel * ROWS
-                tile(
-                    pa, (panel - block) * depth * ROWS, pb, q * depth * columns, depth,
-                    flat, first + i0 * n + q * columns, n, min(ROWS, m - i0), width, k0 == 0,
-                )  # fmt: skip
+                rows, start = min(ROWS, m - i0), first + i0 * n + q * columns
+                if transpose:
+                    for i in range(ROWS):
+                        numbers[i] = i
+                    tile(
+                        pa, simd.places_of(numbers, 0), (panel - block) * depth * ROWS, ROWS,
+                        pb, q * depth * columns, depth, flat, start, n, rows, width, k0 == 0,
+                    )  # fmt: skip
+                else:  # A as it lies; rows past the last are the last once more, and not written
+                    for i in range(ROWS):
+                        numbers[i] = min(i, rows - 1) * k
+                    tile(
+                        a, simd.places_of(numbers, 0), base + i0 * k + k0, 1,
+                        pb, q * depth * columns, depth, flat, start, n, rows, width, k0 == 0,
+                    )  # fmt: skip
 
 
 @jit.fast
-def part_of(a, ga, transpose, flat, first, m, n, k0, depth, part, down, across, pa, pb):
+def part_of(a, base, transpose, flat, first, m, n, k, k0, depth, part, down, across, pa, pb):
     """Compute the share numbered `part` of down × across."""
     columns = simd.columns(pb)
     row_panels, column_panels = (m + ROWS - 1) // ROWS, (n + columns - 1) // columns
     i, j = part // across, part % across
     share(
-        a, ga, transpose, flat, first, m, n, k0, depth,
+        a, base, transpose, flat, first, m, n, k, k0, depth,
         i * row_panels // down, (i + 1) * row_panels // down,
         j * column_panels // across, (j + 1) * column_panels // across, pa, pb,
     )  # fmt: skip
@@ -181,23 +187,22 @@ def matmul(a, b, transpose_a, transpose_b, c, scratch):
     terms = a.shape[1] if transpose_a else a.shape[2]
     width = simd.columns(scratch)
     down, across = shares_of(m, n, width)
-    rows = block_rows_of(m, down)
-    flat = c.reshape(c.size)
+    rows = block_rows_of(m, down) if transpose_a else 0
+    flat, flat_a, flat_b = c.reshape(c.size), a.reshape(a.size), b.reshape(b.size)
     if terms == 0:
         zero(c)
     for g in range(c.shape[0]):
-        ga = g if a.shape[0] > 1 else 0
-        gb = g if b.shape[0] > 1 else 0
+        base_a = g * m * terms if a.shape[0] > 1 else 0
+        base_b = g * terms * n if b.shape[0] > 1 else 0
         for k0 in range(0, terms, BK):
             depth = min(BK, terms - k0)
             room = (n + width - 1) // width * width * depth
             pb = scratch[:room]
             blocks = scratch[room:]
             for part in prange(SHARES):
-                pack_share(b, gb, transpose_b, n, k0, depth, part, SHARES, pb)
+                pack_share(flat_b, base_b, transpose_b, n, terms, k0, depth, part, SHARES, pb)
             for part in prange(down * across):
-                pa = blocks[part * rows * depth : (part + 1) * rows * depth]
                 part_of(
-                    a, ga, transpose_a, flat, g * m * n, m, n, k0, depth,
-                    part, down, across, pa, pb,
+                    flat_a, base_a, transpose_a, flat, g * m * n, m, n, terms, k0, depth, part, down,
+                    across, blocks[part * rows * depth : (part + 1) * rows * depth], pb,
                 )  # fmt: skip

@@ -13,7 +13,7 @@ from kernels.conv.winograd.rungs import (
     refuses,
     scratch,
 )
-from kernels.conv.winograd.pack import pack
+from kernels.conv.winograd.weights import pack
 
 __all__ = [
     "dx_2x2", "dx_4x4", "forward_2x2", "forward_4x4", "growth", "pack", "packed", "refuses", "scratch",

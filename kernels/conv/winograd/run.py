@@ -3,20 +3,24 @@
 import numpy as np
 
 from kernels.conv.direct.band import BLOCK
-from kernels.conv.winograd.pack import APART
 from kernels.conv.winograd.tiles import ROWS, unit
+from kernels.conv.winograd.weights import APART
 from kernels.core import jit, simd
 
-FEW = 24  # tiles of a unit at least: so many times is a packed weight used once it is in the cache
-CACHE = 1 << 17  # elements of tiles before and after the product that stay in the second cache
+TILES = 64  # of a unit at most: so often is a packed weight used once it is in the cache
+ROOM = 1 << 16  # tiles times channels of a unit at most, where that leaves 16 tiles
 
 
-def rows_of(images, lines, across, channels, m):
-    """Rows of tiles in a unit: enough to use the weights often, few enough for the cache and the threads."""
-    points = (m + 2) * (m + 2)
-    weights = points * channels[0] * channels[1] // 4  # what a unit moves may be a part of what it reads
-    tiles = max(FEW, max(CACHE, weights) // (points * (channels[0] + channels[1])))
-    return max(1, min(images * lines, tiles // across))
+def rows_of(across, channels):
+    """Rows of tiles in a unit: those that leave the fewest rows of register tiles empty."""
+    most = max(16, min(TILES, ROOM // (channels[0] + channels[1])))
+    best, least = 1, 2.0
+    for rows in range(1, max(1, most // across) + 1):
+        tiles = rows * across
+        waste = (tiles + ROWS - 1) // ROWS * ROWS / tiles
+        if waste <= least:
+            best, least = rows, waste
+    return best
 
 
 def room(rows, across, channels, m, width):
@@ -39,21 +43,28 @@ def share(m, x, filters, padding, groups, bias, relu, y, packed, scratch, part):
     sums = x.shape[1] // groups
     size = (y.shape[2], y.shape[3])
     lines, across = (size[0] + m - 1) // m, (size[1] + m - 1) // m
-    rows = rows_for(y.shape[0], lines, across, (sums, filters), m)
+    rows = rows_for(across, (sums, filters))
     tiles = (rows * across + ROWS - 1) // ROWS * ROWS
     panels = (filters + width - 1) // width
     each = panels * (m + 2) * (m + 2) * (width * sums + APART)
-    items = (y.shape[0] * lines + rows - 1) // rows * groups
+    total = y.shape[0] * lines
     parts = scratch.shape[0]
+    # few tiles: every share transforms them all, for some of the filters, and so reads its weights alone
+    down = min(panels, parts) if 4 * total * across < filters else 1
+    row, last = (
+        part // down * total // (parts // down),
+        (part // down + 1) * total // (parts // down),
+    )
+    first, end = part % down * panels // down, (part % down + 1) * panels // down
     flat, source = y.reshape(y.size), x.reshape(x.size)
-    for item in range(part * items // parts, (part + 1) * items // parts):
-        g, row = item % groups, item // groups * rows
-        unit(
-            m, source, (x.shape[1], y.shape[1], x.shape[2], x.shape[3]), g * sums, sums, filters, padding,
-            packed, g * each, bias, g * panels * width, relu, flat,
-            g * filters * size[0] * size[1], size, panels, tiles, across,
-            row, min(row + rows, y.shape[0] * lines), scratch[part],
-        )  # fmt: skip
+    for g in range(groups if part < parts // down * down else 0):
+        for line in range(row, last, rows):
+            unit(
+                m, source, (x.shape[1], y.shape[1], x.shape[2], x.shape[3]), g * sums, sums, filters,
+                padding, packed, g * each, bias, g * panels * width, relu, flat,
+                g * filters * size[0] * size[1], size, first, end, tiles, across,
+                line, min(line + rows, last), scratch[part],
+            )  # fmt: skip
 
 
 @jit.fast

@@ -3,8 +3,8 @@
 import numpy as np
 from numba import prange
 
-from kernels.conv.winograd.pack import APART
 from kernels.conv.winograd.run import padded, room, rows_of, share
+from kernels.conv.winograd.weights import APART
 from kernels.core import jit, precision, simd, threads
 
 
@@ -78,9 +78,9 @@ def scratch(m):
     """Pieces of work, and elements for each, for tiles of m × m."""
 
     def size(problem, direction):
-        channels, (height, width) = _sides(problem, direction)
+        channels, (_, width) = _sides(problem, direction)
         across = -(-width // m)
-        rows = rows_of(problem.n, -(-height // m), across, channels, m)
+        rows = rows_of(across, channels)
         return threads.most(), room(rows, across, channels, m, simd.columns_of(problem.dtype))
 
     return size

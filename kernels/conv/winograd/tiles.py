@@ -2,7 +2,7 @@
 
 from kernels.conv.direct.band import BLOCK, copy_block
 from kernels.conv.winograd import transforms
-from kernels.conv.winograd.pack import APART
+from kernels.conv.winograd.weights import APART
 from kernels.core import jit, simd
 
 ROWS = simd.ROWS
@@ -26,20 +26,24 @@ def into(m, band, across, wide, rows, v, place, far):
 
 
 @jit.fast
-def multiply(v, u, weights, apart, sums, blocks, count, tiles, panels, products):
+def multiply(v, u, weights, apart, sums, count, tiles, first, end, products):
     """One point's product: products[panel][tile][output] = Σ_c v[block][tile][c] · u[panel][c][output].
 
-    The first `count` of the `tiles` there is room for; u's panels begin at `weights` and lie `apart`.
+    Panels [first, end), the first `count` of the `tiles` there is room for; u's panels begin at `weights`
+    and lie `apart`.
     """
-    width = simd.columns(v)
-    for panel in range(panels):
+    width, whole = simd.columns(v), sums // BLOCK
+    for panel in range(first, end):
         for tile in range(0, count, ROWS):
             total = simd.zero(v)
-            for block in range(blocks):
-                a = (block * tiles + tile) * BLOCK
-                b = weights + panel * apart + block * BLOCK * width
-                for c in range(min(BLOCK, sums - block * BLOCK)):
+            a, b = tile * BLOCK, weights + panel * apart
+            for _ in range(whole):
+                for c in range(BLOCK):
                     total = simd.multiply_add(total, v, a + c, BLOCK, u, b + c * width)
+                a += tiles * BLOCK
+                b += BLOCK * width
+            for c in range(sums - whole * BLOCK):
+                total = simd.multiply_add(total, v, a + c, BLOCK, u, b + c * width)
             simd.store(total, products, (panel * tiles + tile) * width, width)
 
 
@@ -67,10 +71,10 @@ def back(m, products, start, far, across, bias, k, relu, rows, lines):
 
 @jit.fast
 def unit(
-    m, x, shape, plane, sums, outs, padding, u, weights, bias, k, relu, flat, first, size, panels,
+    m, x, shape, plane, sums, outs, padding, u, weights, bias, k, relu, flat, first, size, start, end,
     tiles, across, row, last, scratch,
 ):  # fmt: skip
-    """Fill the outputs of tile rows [row, last), counted over all images; one group.
+    """Fill the outputs of tile rows [row, last), counted over all images; panels [start, end) of one group.
 
     x's planes from `plane` on and flat's from `first` on are image 0's; shape holds their numbers an image
     and the extents of x's. The group's packed weights begin at u[weights]. tiles: how many there is room
@@ -80,7 +84,8 @@ def unit(
     blocks = (sums + BLOCK - 1) // BLOCK
     wide, lines = across * m + 2, (size[0] + m - 1) // m
     step = sums * width + APART
-    far, spread = blocks * tiles * BLOCK + APART, panels * tiles * width + APART
+    far = blocks * tiles * BLOCK + APART
+    spread = (outs + width - 1) // width * tiles * width + APART
     v, rest = scratch[: points * far], scratch[points * far :]
     products, rest = rest[: points * spread], rest[points * spread :]
     band, rows = rest[: (m + 2) * wide * BLOCK], rest[(m + 2) * wide * BLOCK :]
@@ -96,15 +101,15 @@ def unit(
             )
     for point in range(points):
         multiply(
-            v[point * far : (point + 1) * far], u, weights + point * step, points * step, sums, blocks,
-            (last - row) * across, tiles, panels, products[point * spread : (point + 1) * spread],
+            v[point * far : (point + 1) * far], u, weights + point * step, points * step, sums,
+            (last - row) * across, tiles, start, end, products[point * spread : (point + 1) * spread],
         )  # fmt: skip
     area = size[0] * size[1]
     for line in range(row, last):
         n, top = line // lines, line % lines * m
-        for out in range(0, outs, lanes):
-            start = (out // width * tiles + (line - row) * across) * width + out % width
-            back(m, products, start, spread, across, bias, k + out, relu, rows, band)
+        for out in range(start * width, min(end * width, outs), lanes):
+            place = (out // width * tiles + (line - row) * across) * width + out % width
+            back(m, products, place, spread, across, bias, k + out, relu, rows, band)
             for i in range(min(m, size[0] - top)):
                 place = first + (n * shape[1] + out) * area + (top + i) * size[1]
                 for column in range(0, size[1], lanes):

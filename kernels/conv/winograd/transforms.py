@@ -81,9 +81,7 @@ def outputs(m, source, start, step, plus, target, place, to):
     m4, m5 = simd.vector(source, start + 4 * step), simd.vector(source, start + 5 * step)
     even_a, odd_a, even_b, odd_b = m1 + m2, m1 - m2, m3 + m4, m3 - m4
     simd.put_vector(m0 + even_a + even_b + plus, target, place)
-    simd.put_vector(
-        simd.scale_add(odd_a, A, simd.scale_add(odd_b, B, plus)), target, place + to
-    )
+    simd.put_vector(simd.scale_add(odd_a, A, simd.scale_add(odd_b, B, plus)), target, place + to)
     simd.put_vector(
         simd.scale_add(even_a, AA, simd.scale_add(even_b, BB, plus)), target, place + 2 * to
     )

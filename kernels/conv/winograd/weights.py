@@ -12,7 +12,7 @@ TAPS = 9
 APART = 16
 
 
-@jit.fast
+@jit.inlined
 def pack_line(m, w, start, apart, rows, flip, room, packed, place, far):
     """Transform the filters of LANES outputs for one channel: point p goes to place + p·far.
 
@@ -27,9 +27,7 @@ def pack_line(m, w, start, apart, rows, flip, room, packed, place, far):
     half = TAPS * lanes
     for s in range(3):
         first, step = (8 - s, -3) if flip else (s, 3)
-        transforms.weights(
-            m, room, first * lanes, step * lanes, room, half + s * lanes, 3 * lanes
-        )
+        transforms.weights(m, room, first * lanes, step * lanes, room, half + s * lanes, 3 * lanes)
     for i in range(points):
         transforms.weights(
             m, room, half + i * 3 * lanes, lanes, packed, place + i * points * far, far
