@@ -73,7 +73,8 @@ class Conv2d(Layer):
 
     def __call__(self, x: Any) -> np.ndarray:
         """x (N, in_channels, H, W) gives y (N, out_channels, OH, OW)."""
-        return kernels.conv2d(x, self.weight.data, self.bias and self.bias.data, **self.window)
+        w = self.weight.data if self.training else self.weight.packed("conv2d", **self.window)
+        return kernels.conv2d(x, w, self.bias and self.bias.data, **self.window)
 
     def forward(self, x: Any) -> tuple[np.ndarray, Any]:
         """Return y and its cache, which is x."""

@@ -84,8 +84,15 @@ class Layer:
             parameter.zero_grad()
 
     def train(self, mode: bool = True) -> Layer:
-        """Set `training` here and in all layers inside; return this layer."""
+        """Set `training` here and in all layers inside; return this layer.
+
+        After ``eval()``, layers keep their weights packed from one plain call to the next, and those arrays
+        are read-only; ``train()`` makes them writable again, as do optimisers and `load_state_dict`.
+        """
         self.training = checks.flag("mode", mode)
+        for value in vars(self).values():
+            if isinstance(value, Parameter) and mode:
+                value.writable()
         for _, child in self.children():
             child.train(mode)
         return self
@@ -120,7 +127,7 @@ class Layer:
         """
         arrays, keys = self.fit_state(state, strict)
         for parameter, array in arrays:
-            parameter.data[...] = array
+            parameter.writable()[...] = array
         return keys
 
     def fit_state(

@@ -149,7 +149,7 @@ class SGD(Optimizer):
     def update(self, parameter: Parameter, step: int, *state: np.ndarray) -> None:
         """Take one parameter's step."""
         kernels.sgd_step(
-            parameter.data,
+            parameter.writable(),
             parameter.grad,
             *state,
             lr=self.lr,
@@ -194,7 +194,7 @@ class Adam(Optimizer):
 
     def _update(self, function: Any, parameter: Parameter, step: int, state: Any) -> None:
         function(
-            parameter.data,
+            parameter.writable(),
             parameter.grad,
             *state,
             step=step,

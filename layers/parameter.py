@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+import kernels
+
 
 class Parameter:
     """An array that training changes, with the gradient gathered for it.
@@ -14,7 +16,8 @@ class Parameter:
     Parameters
     ----------
     data : numpy.ndarray
-        float32 or float64, C-contiguous. Optimisers update it in place.
+        float32 or float64, C-contiguous. Optimisers update it in place. It is read-only for as long as
+        weights packed from it are kept (`packed`), so that these are never out of date.
 
     Attributes
     ----------
@@ -23,9 +26,36 @@ class Parameter:
     """
 
     def __init__(self, data: np.ndarray) -> None:
-        self.data = data
+        self._data = data
+        self._packed: kernels.Packed | None = None
         self.grad: np.ndarray | None = None
         self._lock = threading.Lock()
+
+    @property
+    def data(self) -> np.ndarray:
+        """The array; another may be put in its place."""
+        return self._data
+
+    @data.setter
+    def data(self, value: np.ndarray) -> None:
+        self.writable()
+        self._data = value
+
+    def packed(self, op: str, **options: Any) -> kernels.Packed:
+        """Return what `kernels.pack` makes of the data, kept until it changes; the data is read-only meanwhile."""
+        with self._lock:
+            if self._packed is None or (self._packed.op, self._asked) != (op, options):
+                self._packed, self._asked = kernels.pack(op, self._data, **options), options
+                self._data.flags.writeable = False
+            return self._packed
+
+    def writable(self) -> np.ndarray:
+        """Forget packed weights and return the data, to be changed in place."""
+        with self._lock:
+            if self._packed is not None:
+                self._packed = None
+                self._data.flags.writeable = True
+            return self._data
 
     def accumulate(self, grad: np.ndarray) -> None:
         """Add a gradient; safe from several threads. The array handed over becomes the parameter's own."""
@@ -58,10 +88,10 @@ class Parameter:
         return f"Parameter(shape={self.shape}, dtype={self.dtype})"
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"data": self.data, "grad": self.grad}  # a lock is not copied
+        return {"_data": self.data.copy(), "grad": self.grad}  # neither lock nor packed weights are copied
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state, _lock=threading.Lock())
+        self.__dict__.update(state, _packed=None, _lock=threading.Lock())
 
 
 def uniform(

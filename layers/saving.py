@@ -129,7 +129,7 @@ def load(
     except (TypeError, ValueError) as error:
         raise type(error)(f"{path}: {error}") from None
     for parameter, array in pairs:
-        parameter.data[...] = array
+        parameter.writable()[...] = array
     return metadata
 
 

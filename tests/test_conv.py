@@ -146,3 +146,118 @@ def test_empty_batch(rng):
     grads = kernels.conv2d_backward(np.empty((0, 4, 3, 3)), x, w)
     assert not grads.w.any()
     assert not grads.b.any()
+
+
+PACKERS = [rung.name for rung in kernels.ladder("conv2d") if rung.pack]
+
+
+@pytest.mark.parametrize("rung", PACKERS)
+def test_packed_weights_give_the_same_bits(rung, rng):
+    x = rng.standard_normal((2, 20, 9, 10)).astype(np.float32)
+    w = rng.standard_normal((36, 10, 3, 3)).astype(np.float32)
+    options = {"padding": (1, 2), "groups": 2}
+    packed = kernels.pack("conv2d", w, **options)
+    assert (packed.shape, packed.dtype, packed.op) == (w.shape, w.dtype, "conv2d")
+    y = kernels.conv2d(x, w, **options, algorithm=rung)
+    for _ in range(2):
+        again = kernels.conv2d(x, packed, **options, algorithm=rung)
+        assert y.tobytes() == again.tobytes()
+    dx = kernels.conv2d_backward(y, x, w, **options, algorithm=rung, needs=("x",))
+    again = kernels.conv2d_backward(y, x, packed, **options, algorithm=rung, needs=("x",))
+    assert dx.tobytes() == again.tobytes()
+    held = packed.nbytes
+    w[:] = 0  # packed weights are a copy
+    assert kernels.conv2d(x, packed, **options, algorithm=rung).tobytes() == y.tobytes()
+    assert packed.nbytes == held > 2 * w.nbytes
+
+
+def test_packed_weights_are_for_their_options(rng):
+    w = rng.standard_normal((4, 2, 3, 3))
+    x = rng.standard_normal((1, 4, 5, 5))
+    packed = kernels.pack("conv2d", w, groups=2, padding="same")
+    kernels.conv2d(x, packed, groups=2, padding="same_upper")
+    kernels.conv2d(x, kernels.pack("conv2d", w, groups=2, padding=(1, 1)), groups=2, padding=1)
+    for other in ({"stride": 2}, {"padding": 1}, {"padding": "same_lower"}, {"dilation": 2}):
+        with pytest.raises(ValueError, match=r"w: packed for .*'groups': 2.*called with"):
+            kernels.conv2d(x, packed, **{"groups": 2, "padding": "same", **other})
+    with pytest.raises(TypeError, match="w: expected float32"):
+        kernels.conv2d(x.astype(np.float32), packed, groups=2, padding="same")
+    with pytest.raises(ValueError, match=r"op: expected 'conv2d'.*'relu'"):
+        kernels.pack("relu", w)
+    with pytest.raises(ValueError, match="conv3d"):
+        kernels.pack("conv3d", w)
+    with pytest.raises(ValueError, match="groups: expected a divisor of 4 filters, got 3"):
+        kernels.pack("conv2d", w, groups=3)
+    with pytest.raises(ValueError, match="stride: expected at least 1"):
+        kernels.pack("conv2d", w, stride=0)
+
+
+def test_strict_precision_leaves_winograd_out(rng):
+    x = rng.standard_normal((8, 64, 28, 28)).astype(np.float32)
+    w = rng.standard_normal((64, 64, 3, 3)).astype(np.float32)
+    ladder = kernels.ladder("conv2d")
+
+    def chosen():
+        return ladder.plan(x, w, padding=1).rung.name
+
+    assert chosen() == "winograd_4x4"
+    with kernels.precision("strict"):
+        assert chosen() == "direct"
+        with kernels.precision("default"):
+            assert chosen() == "winograd_4x4"
+        with pytest.raises(ValueError, match=r"'winograd_2x2' cannot.*precision is 'strict'"):
+            kernels.conv2d(x, w, padding=1, algorithm="winograd_2x2")
+    assert chosen() == "winograd_4x4"
+    try:
+        kernels.precision("strict")
+        assert chosen() == "direct"
+    finally:
+        kernels.precision("default")
+    with pytest.raises(ValueError, match=r"level: expected one of .*got 'fast'"):
+        kernels.precision("fast")
+
+
+def test_a_refused_precision_changes_nothing(rng):
+    kernels.precision("strict")
+    try:
+        with pytest.raises(ValueError, match="level"):
+            kernels.precision("exact")
+        w = rng.standard_normal((8, 8, 3, 3))
+        with pytest.raises(ValueError, match="strict"):
+            kernels.conv2d(rng.standard_normal((1, 8, 8, 8)), w, algorithm="winograd_4x4")
+    finally:
+        kernels.precision("default")
+
+
+@pytest.mark.parametrize("rung", ["winograd_2x2", "winograd_4x4"])
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_winograd_spreads_what_is_not_finite_over_its_tile_and_no_further(rung, bad, rng):
+    m = int(rung[-1])
+    x = rng.standard_normal((2, 5, 4 * m, 5 * m)).astype(np.float32)
+    x[1, 2, m + 1, 2 * m + 1] = bad  # inside tile (1, 2): no other output reads it
+    w = rng.standard_normal((3, 5, 3, 3)).astype(np.float32)
+    y = kernels.conv2d(x, w, padding=1, algorithm=rung)
+    wild = ~np.isfinite(y)
+    inside = np.zeros_like(wild)
+    low = (m if m == 4 else 0), (2 * m if m == 4 else m)
+    inside[1, :, low[0] : 3 * m, low[1] : 4 * m] = True
+    assert wild[1, :, m : m + 3, 2 * m : 2 * m + 3].all()  # what the formula makes so
+    assert not (wild & ~inside).any()
+
+
+def test_a_workspace_limit_leaves_what_needs_less(rng):
+    x = rng.standard_normal((2, 16, 14, 14)).astype(np.float32)
+    w = rng.standard_normal((16, 16, 3, 3)).astype(np.float32)
+    want = kernels.conv2d(x, w, algorithm="naive")
+    out = np.full_like(want, 7)
+    kernels.set_workspace_limit(0)
+    try:
+        got = kernels.conv2d(x, w, out=out)
+        np.testing.assert_allclose(got, want, atol=1e-4)
+        out[:] = 7
+        for rung in PACKERS:
+            with pytest.raises(ValueError, match=r"bytes of scratch, and the workspace limit is 0"):
+                kernels.conv2d(x, w, out=out, algorithm=rung)
+        assert (out == 7).all()
+    finally:
+        kernels.set_workspace_limit(None)

@@ -1,5 +1,6 @@
 """Layers, optimisers, clipping and saving: the protocol, PyTorch's answers, and bad input."""
 
+import copy
 import math
 from concurrent.futures import ThreadPoolExecutor
 
@@ -521,3 +522,29 @@ def test_a_layer_of_ones_own(rng):
     x = rng.standard_normal((2, 4))
     assert model(x).shape == x.shape
     assert "(inner): Linear(4, 4, bias=True)" in repr(model)
+
+
+def test_weights_stay_packed_until_they_change(rng):
+    layer = layers.Conv2d(20, 36, 3, padding=1, rng=0)
+    x = rng.standard_normal((1, 20, 8, 8)).astype(np.float32)
+    y = layer(x)
+    assert layer.weight.data.flags.writeable  # in training nothing is kept
+    layer.eval()
+    assert layer(x).tobytes() == y.tobytes()
+    kept = layer.weight.packed("conv2d", **layer.window)
+    layer(x)
+    assert layer.weight.packed("conv2d", **layer.window) is kept
+    with pytest.raises(ValueError, match="read-only"):
+        layer.weight.data[0] = 0
+    state = {key: 2 * value for key, value in layer.state_dict().items()}
+    layer.load_state_dict(state)
+    np.testing.assert_allclose(layer(x), 2 * y, rtol=1e-5, atol=1e-5)
+    layer.weight.data = layer.weight.data / 2
+    layer.bias.data = layer.bias.data / 2
+    np.testing.assert_allclose(layer(x), y, rtol=1e-5, atol=1e-5)
+    layer.weight.grad = np.ones_like(layer.weight.data)
+    layers.SGD([layer.weight], lr=1.0).step()
+    assert np.abs(layer(x) - y).max() > 0.1
+    layer.train()
+    layer.weight.data[0] = 0
+    copy.deepcopy(layer).weight.data[0] = 0

@@ -12,6 +12,7 @@ address, and images are added in their order.
 
 from numba import prange
 
+from kernels.conv.direct.band import zeros
 from kernels.core import jit, simd
 
 ROWS = simd.ROWS
@@ -28,44 +29,49 @@ dw_extent = jit.exact(dw_axis)  # for compiled code
 
 
 @jit.fast
-def channels_last(x, n, g, ih, padding, channels, row):
-    """row[(iw)·C + c] = padded x[n, channel c of the group, row ih, iw]; zeros outside."""
-    wide = row.shape[0] // channels
-    if ih < 0 or ih >= x.shape[2]:
-        for t in range(row.shape[0]):
-            row[t] = 0
+def channels_last(x, shape, n, g, ih, padding, channels, row):
+    """row[iw·C + c] = padded x[n, channel c of the group, row ih, iw]; zeros outside. x is flat."""
+    wide, lanes = row.shape[0] // channels, simd.lanes(row)
+    if ih < 0 or ih >= shape[2]:
+        zeros(row, 0, row.shape[0])
         return
-    last = min(wide, padding[1] + x.shape[3])
-    for t in range(min(wide, padding[1]) * channels):
-        row[t] = 0
-    for t in range(max(0, last) * channels, row.shape[0]):
-        row[t] = 0
-    for c in range(channels):
-        line = x[n, g * channels + c, ih]
-        target = row[padding[1] * channels + c :]
-        for t in range(last - padding[1]):
-            target[t * channels] = line[t]
+    last = max(0, min(wide, padding[1] + shape[3]))
+    first = min(last, padding[1])
+    zeros(row, 0, first * channels)
+    zeros(row, last * channels, row.shape[0])
+    area = shape[2] * shape[3]
+    line = ((n * shape[1] + g * channels) * shape[2] + ih) * shape[3] - padding[1]
+    if channels < lanes // 2:
+        for c in range(channels):
+            source = x[line + c * area + first : line + c * area + last]
+            target = row[first * channels + c : last * channels]
+            for t in range(source.shape[0]):
+                target[t * channels] = source[t]
+        return
+    for c in range(0, channels, lanes):
+        rows = min(lanes, channels - c)
+        for column in range(first, last, lanes):
+            simd.transpose(
+                x, line + c * area + column, area, rows, min(lanes, last - column),
+                row, column * channels + c, channels, rows,
+            )  # fmt: skip
 
 
 @jit.fast
-def pack_dy(dy, n, g, panel, filters, target):
-    """target[p·ROWS + i] = dy[n, filter i of the panel, p], zero past the group's filters."""
-    positions = dy.shape[2] * dy.shape[3]
-    flat = dy.reshape(dy.size)
-    for i in range(ROWS):
-        k = panel * ROWS + i
-        column = target[i : positions * ROWS]
-        if k < filters:
-            start = (n * dy.shape[1] + g * filters + k) * positions
-            line = flat[start : start + positions]
-            for p in range(positions):
-                column[p * ROWS] = line[p]
-        else:
-            for p in range(positions):
-                column[p * ROWS] = 0
+def pack_dy(flat, start, positions, rows, target):
+    """target[p·ROWS + i] = flat[start + i·positions + p]: ROWS filters side by side, zero past `rows`."""
+    lanes = simd.lanes(flat)
+    for part in range(0, ROWS, lanes):
+        high = max(0, min(lanes, rows - part))
+        first = start + part * positions if high > 0 else start
+        for p in range(0, positions, lanes):
+            simd.transpose(
+                flat, first + p, positions, high, min(lanes, positions - p),
+                target, p * ROWS + part, ROWS, min(lanes, ROWS - part),
+            )  # fmt: skip
 
 
-@jit.fast
+@jit.inlined
 def dw_tile(
     packed, place, images, start, rows, columns, down, across, sums, at, stride, width, fresh
 ):
@@ -147,14 +153,16 @@ def dw(dy, x, stride, padding, dilation, groups, dw, scratch):
     rest = scratch[packed.shape[0] :]
     sums = rest[: groups * panels * ROWS * line]
     images = rest[sums.shape[0] :]
+    flat_dy, flat_x = dy.reshape(dy.size), x.reshape(x.size)
     for each in prange(dy.shape[0] * groups * panels):
-        n, g, panel = each // panels // groups, each // panels % groups, each % panels
+        n, g, first = each // panels // groups, each // panels % groups, each % panels * ROWS
         target = packed[each * ROWS * positions : (each + 1) * ROWS * positions]
-        pack_dy(dy, n, g, panel, filters, target)
+        start = (n * dy.shape[1] + g * filters + first) * positions
+        pack_dy(flat_dy, start, positions, filters - first, target)
     for each in prange(dy.shape[0] * groups * high):
         n, g, row = each // high // groups, each // high % groups, each % high
         target = images[each * wide * channels : (each + 1) * wide * channels]
-        channels_last(x, n, g, row - padding[0], padding, channels, target)
+        channels_last(flat_x, x.shape, n, g, row - padding[0], padding, channels, target)
     for part in prange(SHARES):
         dw_share(
             packed, images, sums, dy.shape[0], groups, filters, channels, taps, outputs,
