@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 import kernels
+from kernels.core.ladder import Rung
 
 FROM_OUTPUT = ("sigmoid", "tanh", "softmax", "log_softmax")
 NOT_IN_BACKWARD = ("activation",)
@@ -61,3 +62,9 @@ def ours(
 def reference(name: str, direction: str, arrays: tuple, options: dict[str, Any]) -> tuple:
     """Call the family's oracle: (value, scale, terms)."""
     return kernels.ladder(name).reference(direction)(*arrays, **options)
+
+
+def growth(rung: Rung, problem: Any, direction: str) -> float | None:
+    """By how much the rung says that it may exceed the bound of a plain sum; None if it does not."""
+    stated = getattr(rung, "growth", None)
+    return None if stated is None else stated(problem, direction)

@@ -19,12 +19,17 @@ WITH_OUT = " out="
 
 @dataclass
 class Row:
-    """What one contestant did. Seconds are medians; `error` is its largest, as a share of the bound."""
+    """What one contestant did.
+
+    Seconds are medians; `error` is its largest as a share of the bound, `max_error` as a share of the
+    largest value.
+    """
 
     name: str
     seconds: float | None = None
     out_seconds: float | None = None
     error: float | None = None
+    max_error: float | None = None
     builds_on: str | None = None
     chosen: bool = False
     note: str = ""
@@ -98,7 +103,8 @@ def run(
 
         with memory.poisoned():
             result = call()
-        row.error = check.ratio(result, judged)
+        row.error = check.ratio(result, judged, calls.growth(each, plan.problem, direction))
+        row.max_error = check.max_error(result, judged)
         if row.error > 1:
             row.note = "wrong: not timed"
             continue
@@ -115,6 +121,7 @@ def run(
             continue
         if case.ladder != "dropout":  # its random bits are the peer's own
             row.error = check.ratio(result, judged)
+            row.max_error = check.max_error(result, judged)
             if not row.error < 1000:
                 row.note = (
                     f"another result: its error is {row.error:.3g} times the bound, not timed"

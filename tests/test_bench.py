@@ -86,6 +86,7 @@ def test_command_prints_the_ladder_and_writes_json(capsys, tmp_path):
     assert result["machine"]["threads"] == kernels.get_num_threads()
     rows = [row for each in result["races"] for row in each["rungs"] if row["seconds"]]
     assert all(row["error"] <= 1 and row["seconds"] > 0 and row["out_seconds"] > 0 for row in rows)
+    assert all(0 <= row["max_error"] < 1e-5 for row in rows)
 
 
 @pytest.mark.parametrize(
@@ -196,3 +197,42 @@ def test_check_finds_what_is_wrong():
         got[index] = wrong
         assert check.ratio(got, judged) > 1
     assert check.ratio(value[:3], judged) == np.inf
+
+
+def test_check_with_growth_judges_by_the_largest_scale():
+    value, scale = np.array([1.0, 1e-3, np.nan]), np.array([1.0, 1e-3, np.nan])
+    got = np.array([1.0, 1e-3 + 1e-15, np.nan])
+    assert check.ratio(got, (value, scale, 4)) > 0.5
+    bound = 6 * np.finfo(np.float64).eps
+    assert check.ratio(got, (value, scale, 4), 10.0) == pytest.approx(1e-15 / bound / 10, rel=1e-2)
+    assert check.ratio(got + 1e-13, (value, scale, 4), 10.0) > 1
+    for wrong in ([1.0, np.nan, np.nan], [1.0, 1e-3, 0.0]):
+        assert check.ratio(np.array(wrong), (value, scale, 4), 1e9) > 1
+
+
+def test_max_error_is_relative_to_the_largest_value():
+    value = np.array([-4.0, 1.0, np.nan, np.inf])
+    judged = (value, np.abs(value), 4)
+    assert check.max_error(value, judged) == 0
+    assert check.max_error(np.array([-4.0, 1.5, np.nan, np.inf]), judged) == 0.125
+    assert check.max_error(np.array([-4.0, np.nan, np.nan, np.inf]), judged) == np.inf
+    assert check.max_error(value[:2], judged) == np.inf
+    zero = np.zeros((0, 3))
+    assert check.max_error(zero, (zero, zero, 1)) == 0
+
+
+def test_a_rung_that_states_its_growth_is_held_to_it(monkeypatch):
+    case = cases.find(["conv2d"])[0]
+    real, limit = race.calls.ours, 1e-4
+
+    def ours(*args, algorithm="auto", **options):
+        result = real(*args, algorithm=algorithm, **options)
+        return result + limit * np.abs(result).max() if algorithm == "direct" else result
+
+    monkeypatch.setattr(race.calls, "ours", ours)
+    for stated, passes in [(None, False), (lambda problem, direction: 1000.0, True)]:
+        rung = kernels.ladder("conv2d")["direct"]
+        monkeypatch.setitem(rung.__dict__, "growth", stated)
+        row = race.run(case, "forward", np.float32, rung="direct", rounds=1).rungs[0]
+        assert (row.seconds is not None) is passes
+        assert row.max_error == pytest.approx(limit, rel=0.01)
