@@ -32,7 +32,7 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     add(
         "--case",
         action="append",
-        help="small, real, all, or a case's name; may be repeated (small)",
+        help="small, real, all, a group (resnet), or a case's name; may be repeated (small)",
     )
     add("--direction", help="forward, dx, dw or db alone")
     add("--rung", help="this rung alone")
@@ -80,7 +80,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         chosen = cases.find(options.names, options.case or ["small"])
         if options.list:
             for case in chosen:
-                console.print(f"{case.ladder:<14} {case.name:<14} {case.title}  {case.note}")
+                console.print(
+                    f"{case.ladder:<14} {case.name:<14} {case.group:<10} {case.title}  {case.note}"
+                )
             return 0
         if options.rung:
             rungs = {each.name for case in chosen for each in kernels.ladder(case.ladder)}

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import kernels
-from bench import cases, check, cli, clock, peers, race, report
+from bench import calls, cases, check, cli, clock, peers, race, report
 from bench.ceilings import measure
 
 
@@ -28,6 +28,7 @@ def test_every_ladder_has_a_small_and_a_real_case():
         mine = [each for each in cases.CASES if each.ladder == ladder.name]
         assert {each.real for each in mine} == {False, True}, ladder.name
         assert len({each.name for each in mine}) == len(mine)
+        assert not {each.group for each in mine} & {each.name for each in mine}
 
 
 def test_find_by_ladder_family_and_case():
@@ -35,6 +36,10 @@ def test_find_by_ladder_family_and_case():
     assert [each.name for each in cases.find(["conv2d"], ["stem"])] == ["stem"]
     assert all(each.real for each in cases.find([], ["real"]))
     assert len(cases.find([], ["all"])) == len(cases.CASES)
+    found = cases.find(["conv2d"], ["batch-1", "stem"])
+    assert [each.name for each in found] == [
+        "resnet-56-b1", "resnet-28-b1", "resnet-14-b1", "resnet-7-b1", "stem",
+    ]  # fmt: skip
     with pytest.raises(ValueError, match=r"NAME.*conv2d.*'conv5d'"):
         cases.find(["conv5d"])
     with pytest.raises(ValueError, match=r"--case.*resnet-56.*'huge'"):
@@ -139,6 +144,20 @@ def test_peer_computes_the_same(name):
             one = race.run(case, "forward", np.float32, rung="naive", peers=[peer], rounds=1)
             row = one.peers[0]
             assert row.seconds or row.note == "its layout is for images", row
+        for options in (
+            {"stride": 2, "padding": 1, "dilation": 2, "groups": 2},
+            {"stride": (1, 2), "padding": (0, 1), "dilation": (2, 1)},
+        ):
+            shapes = ((2, 4, 9, 10), (6, 4 // options.get("groups", 1), 2, 3), (6,))
+            arrays = cases.Case("conv2d", "odd", shapes).arrays(np.float32)
+            got = peer.prepare("conv2d", "forward", arrays, options, None)
+            assert check.ratio(got, calls.reference("conv2d", "forward", arrays, options)) <= 1
+        case = cases.Case("matmul", "transposed", ((5, 7), cases.Transposed((7, 6))))
+        arrays = case.arrays(np.float32)
+        assert arrays[1].flags.f_contiguous
+        if "last" not in name:
+            got = peer.prepare("matmul", "forward", arrays, {}, None)
+            assert check.ratio(got, calls.reference("matmul", "forward", arrays, {})) <= 1
         with pytest.raises(peers.CannotDo, match=r"no such|its layout"):
             peer.prepare("no such", "forward", (np.ones(2),), {}, None)
     finally:
