@@ -59,6 +59,15 @@ def ours(
     return function(*arrays, **options, algorithm=algorithm, out=out)
 
 
+def packed(name: str, direction: str, arrays: tuple, options: dict[str, Any]) -> tuple | None:
+    """Return the arguments with the weights packed, or None where packing has no part."""
+    if (name, direction) != ("conv2d", "forward"):
+        return None
+    if not hasattr(kernels, "pack"):
+        return None
+    return (arrays[0], kernels.pack(name, arrays[1], **options), *arrays[2:])
+
+
 def reference(name: str, direction: str, arrays: tuple, options: dict[str, Any]) -> tuple:
     """Call the family's oracle: (value, scale, terms)."""
     return kernels.ladder(name).reference(direction)(*arrays, **options)

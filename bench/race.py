@@ -14,20 +14,21 @@ from bench.cases import Case
 from bench.peers import CannotDo, Peer
 from kernels.core import memory
 
-WITH_OUT = " out="
+WITH_OUT, PACKED = " out=", " packed"
 
 
 @dataclass
 class Row:
     """What one contestant did.
 
-    Seconds are medians; `error` is its largest as a share of the bound, `max_error` as a share of the
-    largest value.
+    Seconds are medians: of the plain call, with ``out=``, and with weights packed once before; `error` is
+    its largest as a share of the bound, `max_error` as a share of the largest value.
     """
 
     name: str
     seconds: float | None = None
     out_seconds: float | None = None
+    packed_seconds: float | None = None
     error: float | None = None
     max_error: float | None = None
     builds_on: str | None = None
@@ -83,6 +84,7 @@ def run(
     inputs, options = calls.inputs(case.ladder, direction, arrays, case.options, seed)
     ladder = kernels.ladder(case.ladder)
     plan = ladder.plan(*inputs, direction=direction, **options)
+    packed = calls.packed(case.ladder, direction, inputs, options)
     judged = calls.reference(case.ladder, direction, inputs, options)
     race = Race(case, direction, np.dtype(dtype).name, plan.flops, plan.bytes)
     contestants: dict[str, clock.Contestant] = {}
@@ -98,18 +100,24 @@ def run(
             continue
         race.rungs.append(row)
 
-        def call(name=each.name, out=None):
+        def call(inputs=inputs, name=each.name, out=None):
             return calls.ours(case.ladder, direction, inputs, options, algorithm=name, out=out)
 
         with memory.poisoned():
             result = call()
+            same = packed is None or np.array_equal(call(packed), result)
         row.error = check.ratio(result, judged, calls.growth(each, plan.problem, direction))
         row.max_error = check.max_error(result, judged)
         if row.error > 1:
             row.note = "wrong: not timed"
             continue
+        if not same:
+            row.error, row.note = float("inf"), "packed weights give another result: not timed"
+            continue
         contestants[each.name] = clock.Local(call)
         contestants[each.name + WITH_OUT] = clock.Local(functools.partial(call, out=result.copy()))
+        if packed is not None:
+            contestants[each.name + PACKED] = clock.Local(functools.partial(call, packed))
     dy = inputs[0] if direction != "forward" else None
     for peer in peers or []:
         row = Row(peer.name)
@@ -131,4 +139,5 @@ def run(
     times = clock.medians(contestants, rounds) if contestants else {}
     for row in (*race.rungs, *race.peers):
         row.seconds, row.out_seconds = times.get(row.name), times.get(row.name + WITH_OUT)
+        row.packed_seconds = times.get(row.name + PACKED)
     return race

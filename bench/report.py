@@ -78,7 +78,9 @@ def show(race: Race, ceilings: dict[str, float], console: Console) -> None:
     )
     timed = [row for row in race.peers if row.seconds]
     table.add_column("rung", no_wrap=True)
-    for heading in ("ms", "with out=", "error", "rate", "of ceiling", "/ below"):
+    packs = any(row.packed_seconds for row in race.rungs)
+    times = ("ms", "with out=", "packed") if packs else ("ms", "with out=")
+    for heading in (*times, "error", "rate", "of ceiling", "/ below"):
         table.add_column(heading, justify="right", no_wrap=True)
     for peer in timed:
         table.add_column(f"/ {peer.name}", justify="right")
@@ -94,6 +96,7 @@ def show(race: Race, ceilings: dict[str, float], console: Console) -> None:
             name,
             milliseconds(row.seconds),
             milliseconds(row.out_seconds),
+            *([milliseconds(row.packed_seconds)] if packs else []),
             "" if row.max_error is None else f"{row.max_error:.0e}",
             f"{value:.1f} {unit}",
             f"{share:.0%}",

@@ -255,3 +255,24 @@ def test_a_rung_that_states_its_growth_is_held_to_it(monkeypatch):
         row = race.run(case, "forward", np.float32, rung="direct", rounds=1).rungs[0]
         assert (row.seconds is not None) is passes
         assert row.max_error == pytest.approx(limit, rel=0.01)
+
+
+def test_weights_packed_once_are_timed_beside_the_plain_call(capsys, monkeypatch):
+    packed = []
+
+    def pack(operation, w, **options):
+        packed.append((operation, options))
+        return w.copy()
+
+    monkeypatch.setattr(kernels, "pack", pack, raising=False)
+    case = cases.find(["conv2d"])[0]
+    one = race.run(case, "forward", np.float32, rounds=1)
+    assert packed == [("conv2d", case.options)]
+    assert all(row.packed_seconds > 0 for row in one.rungs)
+    report.show(one, {"gflops": 100.0, "gbytes": 10.0}, cli.Console(width=140))
+    assert "packed" in capsys.readouterr().out
+    assert race.run(case, "db", np.float32, rounds=1).rungs[0].packed_seconds is None
+    monkeypatch.setattr(kernels, "pack", lambda operation, w, **options: 2 * w)
+    row = race.run(case, "forward", np.float32, rung="direct", rounds=1).rungs[0]
+    assert row.error == np.inf
+    assert row.seconds is None
