@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 import kernels
-from bench import cases, ceilings, peers, race, report
+from bench import cases, ceilings, peers, race, report, summary
 
 
 def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -35,7 +35,7 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         help="small, real, all, a group (resnet), or a case's name; may be repeated (small)",
     )
     add("--direction", help="forward, dx, dw or db alone")
-    add("--rung", help="this rung alone")
+    add("--rung", help='this rung alone; "auto": the one that is chosen')
     add(
         "--peers",
         action="store_true",
@@ -85,7 +85,10 @@ def main(argv: Sequence[str] | None = None) -> int:
                 )
             return 0
         if options.rung:
-            rungs = {each.name for case in chosen for each in kernels.ladder(case.ladder)}
+            rungs = {
+                "auto",
+                *(each.name for case in chosen for each in kernels.ladder(case.ladder)),
+            }
             if options.rung not in rungs:
                 raise ValueError(f"--rung: expected one of {sorted(rungs)}, got {options.rung!r}")
         directions = {d for case in chosen for d in kernels.ladder(case.ladder).directions}
@@ -130,9 +133,12 @@ def main(argv: Sequence[str] | None = None) -> int:
             report.show(one, limits, console)
             races.append(one)
             progress.advance(task)
+    lines = list(summary.lines(races))
+    if lines and len(chosen) > 1:
+        report.show_lines(lines, console)
     about = report.machine(threads, limits)
     if options.json:
-        report.dump(races, about, options.json)
+        report.dump(races, lines, about, options.json)
         console.print(f"written: {options.json}")
     if options.readme:
         words = " ".join(sys.argv[1:] if argv is None else argv)

@@ -72,7 +72,7 @@ def run(
     direction : str
     dtype : float32 or float64
     rung : str, optional
-        This one alone.
+        This one alone; "auto" for the one that is chosen.
     peers : list of Peer, optional
         Processes that are running.
     rounds : int
@@ -88,8 +88,9 @@ def run(
     judged = calls.reference(case.ladder, direction, inputs, options)
     race = Race(case, direction, np.dtype(dtype).name, plan.flops, plan.bytes)
     contestants: dict[str, clock.Contestant] = {}
+    only = plan.rung.name if rung == "auto" else rung
     for each in ladder:
-        if rung is not None and each.name != rung:
+        if only is not None and each.name != only:
             continue
         row = Row(each.name, builds_on=each.builds_on, chosen=each.name == plan.rung.name)
         reason = ladder.refusal(each, plan.problem, direction)
@@ -114,7 +115,8 @@ def run(
         if not same:
             row.error, row.note = float("inf"), "packed weights give another result: not timed"
             continue
-        contestants[each.name] = clock.Local(call)
+        plain = functools.partial(call, name="auto") if row.chosen else call
+        contestants[each.name] = clock.Local(plain)
         contestants[each.name + WITH_OUT] = clock.Local(functools.partial(call, out=result.copy()))
         if packed is not None:
             contestants[each.name + PACKED] = clock.Local(functools.partial(call, packed))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import kernels
-from bench import calls, cases, check, cli, clock, peers, race, report
+from bench import calls, cases, check, cli, clock, peers, race, report, summary
 from bench.ceilings import measure
 
 
@@ -89,6 +89,7 @@ def test_command_prints_the_ladder_and_writes_json(capsys, tmp_path):
         assert word in printed
     result = json.loads(path.read_text())
     assert result["machine"]["threads"] == kernels.get_num_threads()
+    assert result["summary"] == []
     rows = [row for each in result["races"] for row in each["rungs"] if row["seconds"]]
     assert all(row["error"] <= 1 and row["seconds"] > 0 and row["out_seconds"] > 0 for row in rows)
     assert all(0 <= row["max_error"] < 1e-5 for row in rows)
@@ -276,3 +277,46 @@ def test_weights_packed_once_are_timed_beside_the_plain_call(capsys, monkeypatch
     row = race.run(case, "forward", np.float32, rung="direct", rounds=1).rungs[0]
     assert row.error == np.inf
     assert row.seconds is None
+
+
+def raced(case, direction, ours, **theirs):
+    """Make a race up: seconds of the rung that is chosen (and packed), and of peers."""
+    one = race.Race(case, direction, "float32", 1, 1)
+    seconds, packed = ours if isinstance(ours, tuple) else (ours, None)
+    one.rungs = [
+        race.Row("naive", 9.0, max_error=1.0),
+        race.Row("direct", seconds, None, packed, max_error=1e-7, chosen=True),
+    ]
+    one.peers = [race.Row(name, each, max_error=2e-7) for name, each in theirs.items()]
+    return one
+
+
+def test_summary_takes_the_best_peer_of_each_case(capsys):
+    first, second = cases.find(["conv2d"], ["mnist"])
+    last = {"torch channels_last": 2.0}
+    races = [
+        raced(first, "forward", (1.0, 0.5), torch=3.0, onnxruntime=1.0, **last),
+        raced(second, "forward", 1.0, torch=8.0, jax=9.0, onnxruntime=None),
+        raced(first, "dx", 1.0, torch=1.0, jax=0.5, **last),
+        raced(first, "dw", 2.0, torch=1.0, **last),
+        raced(first, "db", 1.0),
+    ]
+    found = {line.direction: line for line in summary.lines(races)}
+    assert list(found) == ["forward", "dx", "dw", summary.BOTH]
+    forward = found["forward"]
+    assert (forward.group, forward.best.cases, forward.best.least_case) == ("mnist", 2, first.name)
+    assert forward.best.mean == pytest.approx(4.0)  # of 2 (packed, and PyTorch's) and 8
+    assert forward.best.least == 2.0
+    assert (forward.torch.mean, forward.torch.error) == (pytest.approx(4.0), 1e-7)
+    assert found["dx"].best.mean == 0.5
+    assert found["dx"].torch.mean == 1.0
+    assert found[summary.BOTH].best is None
+    assert found[summary.BOTH].torch.cases == 1
+    assert found[summary.BOTH].torch.mean == pytest.approx((2 + 1 + 1) / (1 + 1 + 2))
+    report.show_lines(list(found.values()), cli.Console(width=140))
+    assert f"2.00× {first.name}" in capsys.readouterr().out
+
+
+def test_rung_auto_is_the_one_that_is_chosen():
+    one = race.run(cases.find(["conv2d"])[0], "forward", np.float32, rung="auto", rounds=1)
+    assert [row.chosen for row in one.rungs] == [True]
