@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 import kernels
-from bench import cases, ceilings, peers, race, report, summary
+from bench import cases, ceilings, choice, peers, race, report, summary
 
 
 def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -41,16 +41,25 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         action="store_true",
         help=f"also {', '.join(peers.PEERS)}, each in its own process",
     )
+    add(
+        "--choice",
+        action="store_true",
+        help="print instead, for every case, auto's pick beside the best rung",
+    )
     add("--threads", type=int, help="threads of rungs and peers alike (all)")
     add("--dtype", default="float32", choices=("float32", "float64"))
-    add("--rounds", type=int, default=5, help="turns that each contestant takes (5)")
+    add("--rounds", type=int, help="turns that each contestant takes (5, with --choice 7)")
     add("--json", type=Path, metavar="FILE", help="write everything measured")
     add("--readme", action="store_true", help="put the tables into the families' READMEs")
     add("--list", action="store_true", help="print the cases and stop")
     options = parser.parse_args(argv)
     options.fail = parser.error
+    if options.rounds is None:
+        options.rounds = 7 if options.choice else 5
     if options.rounds < 1:
         parser.error(f"--rounds: expected at least 1, got {options.rounds}")
+    if options.choice and (options.rung or options.peers or options.readme):
+        parser.error("--choice: goes with neither --rung nor --peers nor --readme")
     return options
 
 
@@ -129,16 +138,21 @@ def main(argv: Sequence[str] | None = None) -> int:
                 peers=others,
                 rounds=options.rounds,
                 seed=seed,
+                rivals=options.choice,
             )
-            report.show(one, limits, console)
+            if not options.choice:
+                report.show(one, limits, console)
             races.append(one)
             progress.advance(task)
     lines = list(summary.lines(races))
     if lines and len(chosen) > 1:
         report.show_lines(lines, console)
+    picks = choice.choices(races) if options.choice else []
+    if options.choice:
+        choice.show(picks, console)
     about = report.machine(threads, limits)
     if options.json:
-        report.dump(races, lines, about, options.json)
+        report.dump(races, about, options.json, summary=lines, choice=picks)
         console.print(f"written: {options.json}")
     if options.readme:
         words = " ".join(sys.argv[1:] if argv is None else argv)

@@ -15,6 +15,8 @@ from bench.peers import CannotDo, Peer
 from kernels.core import memory
 
 WITH_OUT, PACKED = " out=", " packed"
+HOPELESS = 50  # times the chosen rung's cost: a rival is not even called
+SLOW = 5  # times its seconds, in a first turn: a rival gets no other
 
 
 @dataclass
@@ -63,6 +65,7 @@ def run(
     peers: list[Peer] | None = None,
     rounds: int = 5,
     seed: int = 0,
+    rivals: bool = False,
 ) -> Race:
     """Check and time a case.
 
@@ -79,6 +82,8 @@ def run(
         Turns that each contestant takes.
     seed : int
         Of the inputs.
+    rivals : bool
+        Time plain calls alone, of the chosen rung and of those that could be as fast.
     """
     arrays = case.arrays(dtype, seed)
     inputs, options = calls.inputs(case.ladder, direction, arrays, case.options, seed)
@@ -88,6 +93,7 @@ def run(
     judged = calls.reference(case.ladder, direction, inputs, options)
     race = Race(case, direction, np.dtype(dtype).name, plan.flops, plan.bytes)
     contestants: dict[str, clock.Contestant] = {}
+    least = plan.rung.cost(plan.problem, direction)
     only = plan.rung.name if rung == "auto" else rung
     for each in ladder:
         if only is not None and each.name != only:
@@ -100,6 +106,9 @@ def run(
                 race.rungs.append(row)
             continue
         race.rungs.append(row)
+        if rivals and each.cost(plan.problem, direction) > HOPELESS * least:
+            row.note = f"not timed: expected to be more than {HOPELESS} times as slow"
+            continue
 
         def call(inputs=inputs, name=each.name, out=None):
             return calls.ours(case.ladder, direction, inputs, options, algorithm=name, out=out)
@@ -117,6 +126,8 @@ def run(
             continue
         plain = functools.partial(call, name="auto") if row.chosen else call
         contestants[each.name] = clock.Local(plain)
+        if rivals:
+            continue
         contestants[each.name + WITH_OUT] = clock.Local(functools.partial(call, out=result.copy()))
         if packed is not None:
             contestants[each.name + PACKED] = clock.Local(functools.partial(call, packed))
@@ -138,6 +149,10 @@ def run(
                 )
                 continue
         contestants[peer.name] = peer
+    if rivals:
+        first = clock.medians(contestants, 1)
+        most = SLOW * first.get(plan.rung.name, float("inf"))
+        contestants = {name: contestants[name] for name in first if first[name] <= most}
     times = clock.medians(contestants, rounds) if contestants else {}
     for row in (*race.rungs, *race.peers):
         row.seconds, row.out_seconds = times.get(row.name), times.get(row.name + WITH_OUT)

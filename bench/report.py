@@ -132,8 +132,8 @@ def show_lines(lines: list[Line], console: Console) -> None:
     console.print(table)
 
 
-def dump(races: list[Race], lines: list[Line], about: dict[str, Any], path: Path) -> None:
-    """Write everything measured as JSON."""
+def dump(races: list[Race], about: dict[str, Any], path: Path, **tables: list) -> None:
+    """Write everything measured as JSON, and what was made of it."""
     records = []
     for race in races:
         case = {key: getattr(race.case, key) for key in ("ladder", "name", "title", "group")}
@@ -143,8 +143,8 @@ def dump(races: list[Race], lines: list[Line], about: dict[str, Any], path: Path
         }
         plain = {key: getattr(race, key) for key in ("direction", "dtype", "flops", "bytes")}
         records.append({"case": case, **plain, **rows})
-    whole = {"machine": about, "races": records, "summary": [dataclasses.asdict(x) for x in lines]}
-    path.write_text(json.dumps(whole, indent=1) + "\n")
+    made = {name: [dataclasses.asdict(each) for each in table] for name, table in tables.items()}
+    path.write_text(json.dumps({"machine": about, "races": records, **made}, indent=1) + "\n")
 
 
 def markdown(races: list[Race], about: dict[str, Any], command: str) -> str:

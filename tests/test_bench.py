@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import kernels
-from bench import calls, cases, check, cli, clock, peers, race, report, summary
+from bench import calls, cases, check, choice, cli, clock, peers, race, report, summary
 from bench.ceilings import measure
 
 
@@ -105,6 +105,7 @@ def test_command_prints_the_ladder_and_writes_json(capsys, tmp_path):
         (["relu", "--threads", "0"], "threads"),
         (["relu", "--dtype", "float16"], "--dtype"),
         (["relu", "--rounds", "0"], "--rounds"),
+        (["relu", "--choice", "--peers"], "--choice"),
     ],
 )
 def test_command_refuses(arguments, match, capsys):
@@ -320,3 +321,37 @@ def test_summary_takes_the_best_peer_of_each_case(capsys):
 def test_rung_auto_is_the_one_that_is_chosen():
     one = race.run(cases.find(["conv2d"])[0], "forward", np.float32, rung="auto", rounds=1)
     assert [row.chosen for row in one.rungs] == [True]
+
+
+def test_choice_names_what_auto_takes_and_what_is_best(capsys, monkeypatch, tmp_path):
+    (case,) = cases.find(["conv2d"], ["tiny"])
+    costs = kernels.ladder("conv2d").plan(*case.arrays(np.float32), **case.options).costs
+    costs = {name: cost for name, cost in costs.items() if not isinstance(cost, str)}
+    picked, better, *_ = names = sorted(costs, key=costs.get)
+    turns = []
+
+    def medians(contestants, rounds):
+        turns.append((set(contestants), rounds))
+        return {name: {picked: 3.0, better: 2.0}.get(name, 16.0) for name in contestants}
+
+    monkeypatch.setattr(clock, "medians", medians)
+    path = tmp_path / "result.json"
+    command = ["conv2d", "--choice", "--case", "tiny", "--direction", "forward"]
+    assert cli.main([*command, "--json", str(path)]) == 0
+    hopeful = {name for name in names if costs[name] <= race.HOPELESS * costs[picked]}
+    assert "naive" not in hopeful
+    assert turns == [(hopeful, 1), ({picked, better}, 7)]
+    printed = capsys.readouterr().out
+    assert "0 of 1 choices reach 0.9" in printed
+    assert f"conv2d tiny forward: {picked}, 0.67 of {better}" in printed
+    (found,) = json.loads(path.read_text())["choice"]
+    assert (found["picked"], found["best"]) == (picked, better)
+    assert found["ratio"] == pytest.approx(2 / 3)
+
+
+def test_choice_is_judged_among_rungs_that_were_timed():
+    one = raced(cases.find(["conv2d"])[0], "forward", 1.0)
+    (found,) = choice.choices([one])
+    assert (found.picked, found.best, found.ratio) == ("direct", "direct", 1.0)
+    one.rungs[1].seconds = None
+    assert choice.choices([one]) == []
