@@ -50,6 +50,7 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--dtype", default="float32", choices=("float32", "float64"))
     add("--rounds", type=int, help="turns that each contestant takes (5, with --choice 7)")
     add("--json", type=Path, metavar="FILE", help="write everything measured")
+    add("--plot", type=Path, metavar="DIR", help="draw a bar chart of each group of cases")
     add("--readme", action="store_true", help="put the tables into the families' READMEs")
     add("--list", action="store_true", help="print the cases and stop")
     options = parser.parse_args(argv)
@@ -106,6 +107,10 @@ def main(argv: Sequence[str] | None = None) -> int:
                 f"--direction: expected one of {sorted(directions)}, got {options.direction!r}"
             )
         kernels.set_num_threads(options.threads)
+        if options.plot:
+            from bench import chart
+    except ImportError:
+        options.fail("--plot: matplotlib is not installed (python -m pip install matplotlib)")
     except (TypeError, ValueError) as error:
         options.fail(str(error))
     threads, dtype = kernels.get_num_threads(), np.dtype(options.dtype)
@@ -154,6 +159,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     if options.json:
         report.dump(races, about, options.json, summary=lines, choice=picks)
         console.print(f"written: {options.json}")
+    if options.plot:
+        for path in chart.draw(races, limits, options.plot):
+            console.print(f"written: {path}")
     if options.readme:
         words = " ".join(sys.argv[1:] if argv is None else argv)
         for path in report.write_readme(races, about, f"python -m bench {words}"):

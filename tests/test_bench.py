@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 import time
 
 import numpy as np
@@ -355,3 +356,37 @@ def test_choice_is_judged_among_rungs_that_were_timed():
     assert (found.picked, found.best, found.ratio) == ("direct", "direct", 1.0)
     one.rungs[1].seconds = None
     assert choice.choices([one]) == []
+
+
+def test_charts_are_drawn_a_group_each(tmp_path, monkeypatch, capsys):
+    Image = pytest.importorskip("PIL.Image")
+    pytest.importorskip("matplotlib")
+    first, second = cases.find(["conv2d"], ["mnist"])
+    stem, *_ = cases.find(["conv2d"], ["stem"])
+    races = [
+        raced(first, "forward", (1e-3, 5e-4), torch=3e-3, jax=None),
+        raced(second, "dx", 1e-3),
+        raced(stem, "forward", 1e-3),
+        raced(stem, "dx", None),
+    ]
+    races[-1].rungs[0].seconds = None
+    monkeypatch.setattr(race, "run", lambda *args, **options: races.pop(0))
+    command = ["conv2d", "--case", "mnist", "--case", "stem", "--direction", "forward"]
+    from bench import chart
+
+    written = chart.draw(list(races), {"gflops": 100.0, "gbytes": 10.0}, tmp_path / "charts")
+    assert [path.name for path in written] == ["conv2d-mnist.png", "conv2d-stem.png"]
+    for path in written:
+        assert len(Image.open(path).convert("RGB").getcolors(1 << 20)) > 20  # no empty sheet
+    assert cli.main([*command, "--plot", str(tmp_path)]) == 0
+    assert "conv2d-stem.png" in capsys.readouterr().out
+    assert (tmp_path / "conv2d-stem.png").exists()
+
+
+def test_a_chart_without_matplotlib_is_refused_before_anything_is_timed(capsys, monkeypatch):
+    monkeypatch.delattr("bench.chart", raising=False)
+    monkeypatch.setitem(sys.modules, "bench.chart", None)
+    with pytest.raises(SystemExit) as stopped:
+        cli.main(["relu", "--plot", "charts"])
+    assert stopped.value.code == 2
+    assert "matplotlib is not installed" in capsys.readouterr().err
