@@ -59,13 +59,10 @@ def ours(
     return function(*arrays, **options, algorithm=algorithm, out=out)
 
 
-def packed(name: str, direction: str, arrays: tuple, options: dict[str, Any]) -> tuple | None:
-    """Return the arguments with the weights packed, or None where packing has no part."""
-    if (name, direction) != ("conv2d", "forward"):
-        return None
-    if not hasattr(kernels, "pack"):
-        return None
-    return (arrays[0], kernels.pack(name, arrays[1], **options), *arrays[2:])
+def packed(name: str, direction: str, arrays: tuple, options: dict[str, Any]) -> tuple:
+    """Return the arguments with the weights packed."""
+    place = 1 if direction == "forward" else 2
+    return (*arrays[:place], kernels.pack(name, arrays[place], **options), *arrays[place + 1 :])
 
 
 def reference(name: str, direction: str, arrays: tuple, options: dict[str, Any]) -> tuple:
@@ -75,5 +72,4 @@ def reference(name: str, direction: str, arrays: tuple, options: dict[str, Any])
 
 def growth(rung: Rung, problem: Any, direction: str) -> float | None:
     """By how much the rung says that it may exceed the bound of a plain sum; None if it does not."""
-    stated = getattr(rung, "growth", None)
-    return None if stated is None else stated(problem, direction)
+    return None if rung.growth is None else rung.growth(problem, direction)

@@ -48,6 +48,7 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     add("--threads", type=int, help="threads of rungs and peers alike (all)")
     add("--dtype", default="float32", choices=("float32", "float64"))
+    add("--strict", action="store_true", help='under kernels.precision("strict")')
     add("--rounds", type=int, help="turns that each contestant takes (5, with --choice 7)")
     add("--json", type=Path, metavar="FILE", help="write everything measured")
     add("--plot", type=Path, metavar="DIR", help="draw a bar chart of each group of cases")
@@ -129,6 +130,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     # fresh inputs in every run; even, for the peers' max-pool keeps indices of the plane as well
     seed = 2 * int(np.random.default_rng().integers(2**30))
     with (
+        kernels.precision("strict" if options.strict else "default"),
         running(options.peers, threads, console) as others,
         Progress(console=console, transient=True, disable=not console.is_terminal) as progress,
     ):
@@ -155,7 +157,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     picks = choice.choices(races) if options.choice else []
     if options.choice:
         choice.show(picks, console)
-    about = report.machine(threads, limits)
+    about = {**report.machine(threads, limits), "strict": options.strict}
     if options.json:
         report.dump(races, about, options.json, summary=lines, choice=picks)
         console.print(f"written: {options.json}")

@@ -11,6 +11,7 @@ import pytest
 import kernels
 from bench import calls, cases, check, choice, cli, clock, peers, race, report, summary
 from bench.ceilings import measure
+from kernels.core.precision import strict
 
 
 @pytest.fixture(autouse=True)
@@ -261,24 +262,34 @@ def test_a_rung_that_states_its_growth_is_held_to_it(monkeypatch):
 
 
 def test_weights_packed_once_are_timed_beside_the_plain_call(capsys, monkeypatch):
-    packed = []
-
-    def pack(operation, w, **options):
-        packed.append((operation, options))
-        return w.copy()
-
-    monkeypatch.setattr(kernels, "pack", pack, raising=False)
     case = cases.find(["conv2d"])[0]
-    one = race.run(case, "forward", np.float32, rounds=1)
-    assert packed == [("conv2d", case.options)]
-    assert all(row.packed_seconds > 0 for row in one.rungs)
-    report.show(one, {"gflops": 100.0, "gbytes": 10.0}, cli.Console(width=140))
-    assert "packed" in capsys.readouterr().out
-    assert race.run(case, "db", np.float32, rounds=1).rungs[0].packed_seconds is None
-    monkeypatch.setattr(kernels, "pack", lambda operation, w, **options: 2 * w)
-    row = race.run(case, "forward", np.float32, rung="direct", rounds=1).rungs[0]
-    assert row.error == np.inf
-    assert row.seconds is None
+    for direction in ("forward", "dx", "db"):
+        one = race.run(case, direction, np.float32, rounds=1)
+        for row in one.rungs:
+            packs = direction in kernels.ladder("conv2d")[row.name].pack
+            assert bool(row.packed_seconds) is packs
+        report.show(one, {"gflops": 100.0, "gbytes": 10.0}, cli.Console(width=140))
+        assert ("packed" in capsys.readouterr().out) is (direction != "db")
+    monkeypatch.setattr(calls, "packed", lambda *args: (args[2][0], 2 * args[2][1], args[2][2]))
+    one = race.run(case, "forward", np.float32, rung="direct", rounds=1)
+    assert not one.correct
+    assert one.rungs[0].seconds is None
+
+
+def test_strict_leaves_out_what_bends_rounding(monkeypatch, tmp_path):
+    seen, real = [], race.run
+
+    def run(*args, **options):
+        seen.append(strict())
+        return real(*args, **options)
+
+    monkeypatch.setattr(race, "run", run)
+    path = tmp_path / "result.json"
+    command = ["relu", "--direction", "forward", "--rounds", "1", "--json", str(path)]
+    for option in (["--strict"], []):
+        assert cli.main([*command, *option]) == 0
+        assert json.loads(path.read_text())["machine"]["strict"] is bool(option)
+    assert seen == [True, False]
 
 
 def raced(case, direction, ours, **theirs):
