@@ -86,7 +86,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = arguments(argv)
     console = Console()
     if not console.is_terminal:
-        console.width = 140
+        console.width = 160
     try:
         chosen = cases.find(options.names, options.case or ["small"])
         if options.list:

@@ -102,7 +102,7 @@ def show(race: Race, ceilings: dict[str, float], console: Console) -> None:
             f"{value:.1f} {unit}",
             f"{share:.0%}",
             faster(below.get(row.builds_on or ""), row.seconds),
-            *(faster(peer.seconds, row.seconds) if ours else "" for peer in timed),
+            *(faster(peer.seconds, row.like(peer)) if ours else "" for peer in timed),
         )
     console.print(table)
     for row in (*race.rungs, *race.peers):

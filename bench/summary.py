@@ -91,14 +91,9 @@ def _standing(
 def _match(race: Race, peers: str) -> Match | None:
     """Set the chosen rung against the best of the peers whose names begin so; None if one is missing."""
     found = [
-        Match(
-            (row.packed_seconds if peer.name == "onnxruntime" else None) or row.seconds,
-            peer.seconds,
-            row.max_error or 0.0,
-            peer.max_error or 0.0,
-        )
+        Match(ours, peer.seconds, row.max_error or 0.0, peer.max_error or 0.0)
         for row in race.rungs
         for peer in race.peers
-        if row.chosen and row.seconds and peer.seconds and peer.name.startswith(peers)
+        if row.chosen and (ours := row.like(peer)) and peer.seconds and peer.name.startswith(peers)
     ]
     return min(found, key=lambda each: each.theirs / each.ours, default=None)
