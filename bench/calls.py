@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 import kernels
+from kernels.core.ladder import Rung
 
 FROM_OUTPUT = ("sigmoid", "tanh", "softmax", "log_softmax")
 NOT_IN_BACKWARD = ("activation",)
@@ -58,6 +59,17 @@ def ours(
     return function(*arrays, **options, algorithm=algorithm, out=out)
 
 
+def packed(name: str, direction: str, arrays: tuple, options: dict[str, Any]) -> tuple:
+    """Return the arguments with the weights packed."""
+    place = 1 if direction == "forward" else 2
+    return (*arrays[:place], kernels.pack(name, arrays[place], **options), *arrays[place + 1 :])
+
+
 def reference(name: str, direction: str, arrays: tuple, options: dict[str, Any]) -> tuple:
     """Call the family's oracle: (value, scale, terms)."""
     return kernels.ladder(name).reference(direction)(*arrays, **options)
+
+
+def growth(rung: Rung, problem: Any, direction: str) -> float | None:
+    """By how much the rung says that it may exceed the bound of a plain sum; None if it does not."""
+    return None if rung.growth is None else rung.growth(problem, direction)

@@ -20,12 +20,14 @@ class Case:
     ladder, name : str
     shapes : tuple
         Of the arrays of the forward call, drawn from a normal distribution; anything that is no tuple
-        of extents inside `Plain` is handed over as it is.
+        of extents inside `Plain` is handed over as it is, and a `Transposed` lies in Fortran's order.
     options : dict
     real : bool
         Whether it is a real network's size, rather than one for a quick look.
     note : str
         Where it is met.
+    group : str
+        Cases that are run and summed up together.
     """
 
     ladder: str
@@ -34,14 +36,20 @@ class Case:
     options: dict[str, Any] = field(default_factory=dict)
     real: bool = False
     note: str = ""
+    group: str = ""
 
     def arrays(self, dtype: Any, seed: int = 0) -> tuple:
         """Draw fresh arguments of the forward call."""
         rng = np.random.default_rng(seed)
         return tuple(
-            each.draw(rng) if isinstance(each, Plain) else rng.standard_normal(each).astype(dtype)
+            each.draw(rng) if isinstance(each, Plain) else _normal(rng, each, dtype)
             for each in self.shapes
         )
+
+    @property
+    def tags(self) -> set[str]:
+        """What ``--case`` finds it by."""
+        return {"all", "real" if self.real else "small", self.name, self.group or self.name}
 
     @property
     def title(self) -> str:
@@ -60,6 +68,15 @@ class Plain:
     draw: Callable[[np.random.Generator], Any]
 
 
+class Transposed(tuple):
+    """Extents of an array whose first axis lies densest in memory."""
+
+
+def _normal(rng: np.random.Generator, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
+    drawn = rng.standard_normal(shape).astype(dtype)
+    return np.asfortranarray(drawn) if isinstance(shape, Transposed) else drawn
+
+
 def _window(size: int) -> Plain:
     return Plain(f"window {size}×{size}", lambda rng: size)
 
@@ -68,32 +85,73 @@ def _labels(count: int, classes: int) -> Plain:
     return Plain("class indices", lambda rng: rng.integers(0, classes, count))
 
 
-def _conv(name, x, w, *, real=True, note="", **options) -> Case:
-    return Case("conv2d", name, (x, w, (w[0],)), options, real, note)
+def _conv(name, x, w, *, real=True, note="", group="", **options) -> Case:
+    return Case("conv2d", name, (x, w, (w[0],)), options, real, note, group)
 
 
 CASES = [
     _conv("digits-1", (32, 1, 8, 8), (32, 1, 3, 3), real=False, padding=1),
     _conv("digits-2", (32, 32, 4, 4), (64, 32, 3, 3), real=False, padding=1),
     _conv("tiny", (2, 16, 28, 28), (32, 16, 3, 3), real=False, padding=1),
-    _conv("resnet-56", (8, 64, 56, 56), (64, 64, 3, 3), padding=1, note="ResNet-18, stage 1"),
-    _conv("resnet-28", (8, 128, 28, 28), (128, 128, 3, 3), padding=1, note="stage 2"),
-    _conv("resnet-14", (8, 256, 14, 14), (256, 256, 3, 3), padding=1, note="stage 3"),
-    _conv("resnet-7", (8, 512, 7, 7), (512, 512, 3, 3), padding=1, note="stage 4"),
-    _conv("pointwise", (8, 64, 56, 56), (256, 64, 1, 1), note="ResNet-50's widening 1×1"),
-    _conv("stem", (8, 3, 224, 224), (64, 3, 7, 7), stride=2, padding=3, note="ResNet's first"),
-    _conv(
-        "depthwise-112", (8, 32, 112, 112), (32, 1, 3, 3), padding=1, groups=32, note="MobileNet"
+    _conv("call", (1, 1, 8, 8), (8, 1, 3, 3), real=False, padding=1, note="what a call costs"),
+    *(
+        _conv(
+            f"resnet-{size}{suffix}", (batch, c, size, size), (c, c, 3, 3),
+            padding=1, group=group, note=f"ResNet-18, stage {stage}",
+        )
+        for batch, suffix, group in ((8, "", "resnet"), (1, "-b1", "batch-1"))
+        for stage, c, size in ((1, 64, 56), (2, 128, 28), (3, 256, 14), (4, 512, 7))
     ),
-    _conv("depthwise-28", (8, 192, 28, 28), (192, 1, 5, 5), padding=2, groups=192),
+    _conv(
+        "pointwise", (8, 64, 56, 56), (256, 64, 1, 1),
+        group="1x1", note="ResNet-50's widening 1×1",
+    ),
+    _conv("narrow-56", (8, 256, 56, 56), (64, 256, 1, 1), group="1x1", note="ResNet-50, stage 1"),
+    _conv("narrow-28", (8, 512, 28, 28), (128, 512, 1, 1), group="1x1", note="stage 2"),
+    _conv("wide-14", (8, 256, 14, 14), (1024, 256, 1, 1), group="1x1", note="stage 3"),
+    _conv(
+        "strided-56", (8, 64, 56, 56), (128, 64, 3, 3),
+        stride=2, padding=1, group="strided", note="ResNet-18, into stage 2",
+    ),
+    _conv(
+        "strided-28", (8, 128, 28, 28), (256, 128, 3, 3),
+        stride=2, padding=1, group="strided", note="into stage 3",
+    ),
+    _conv(
+        "shortcut-56", (8, 256, 56, 56), (512, 256, 1, 1),
+        stride=2, group="strided", note="ResNet-50's shortcut into stage 2",
+    ),
+    _conv(
+        "shortcut-14", (8, 1024, 14, 14), (2048, 1024, 1, 1),
+        stride=2, group="strided", note="into stage 4",
+    ),
+    _conv("stem", (8, 3, 224, 224), (64, 3, 7, 7), stride=2, padding=3, note="ResNet's first"),
+    _conv("small-first", (32, 1, 28, 28), (32, 1, 3, 3), padding=1, group="mnist", note="MNIST"),
+    _conv("small-second", (32, 32, 28, 28), (64, 32, 3, 3), padding=1, group="mnist"),
+    _conv("odd-sizes", (3, 64, 55, 57), (64, 64, 3, 3), padding=1, group="odd"),
+    _conv("odd-channels", (8, 17, 56, 56), (17, 17, 3, 3), padding=1, group="odd"),
+    _conv("odd-batch", (3, 128, 28, 28), (128, 128, 3, 3), padding=1, group="odd"),
+    _conv("five", (8, 32, 28, 28), (64, 32, 5, 5), padding=2, group="odd"),
+    _conv("one-by-three", (8, 64, 28, 28), (64, 64, 1, 3), padding=(0, 1), group="odd"),
+    _conv("dilated", (8, 64, 28, 28), (64, 64, 3, 3), padding=2, dilation=2, group="odd"),
+    _conv(
+        "depthwise-112", (8, 32, 112, 112), (32, 1, 3, 3),
+        padding=1, groups=32, group="depthwise", note="MobileNet",
+    ),
+    _conv(
+        "depthwise-28", (8, 192, 28, 28), (192, 1, 5, 5), padding=2, groups=192, group="depthwise"
+    ),
     Case("matmul", "tiny", ((64, 64), (64, 64))),
     Case("matmul", "odd", ((250, 199), (199, 301))),
-    Case("matmul", "square-1024", ((1024, 1024), (1024, 1024)), real=True),
-    Case("matmul", "square-2048", ((2048, 2048), (2048, 2048)), real=True),
+    Case("matmul", "square-1024", ((1024, 1024), (1024, 1024)), real=True, group="dense"),
+    Case("matmul", "square-2048", ((2048, 2048), (2048, 2048)), real=True, group="dense"),
+    Case("matmul", "odd-large", ((777, 1031), (1031, 513)), real=True, group="dense"),
     Case("matmul", "tall", ((8192, 64), (64, 64)), real=True),
+    Case("matmul", "batched", ((32, 256, 64), (32, 64, 256)), real=True, note="attention's scores"),
+    Case("matmul", "transposed", ((768, 768), Transposed((768, 768))), real=True, note="a · wᵀ"),
     Case("linear", "tiny", ((32, 256), (10, 256), (10,))),
     Case("linear", "mlp", ((512, 1024), (4096, 1024), (4096,)), real=True, note="a Transformer's"),
-]
+]  # fmt: skip
 for _pool in ("max_pool2d", "avg_pool2d"):
     CASES += [
         Case(_pool, "tiny", ((2, 16, 28, 28), _window(2))),
@@ -121,7 +179,7 @@ CASES += [
 def find(names: Sequence[str], wanted: Sequence[str] = ("small",)) -> list[Case]:
     """Return the cases of the ladders and families in `names` (all where empty).
 
-    Each of `wanted` is "small", "real", "all", or a case's own name.
+    Each of `wanted` is "small", "real", "all", a group, or a case's own name.
 
     Raises
     ------
@@ -137,10 +195,8 @@ def find(names: Sequence[str], wanted: Sequence[str] = ("small",)) -> list[Case]
             )
     asked = {each.name for each in ladders if not names or {each.name, each.family} & set(names)}
     mine = [each for each in CASES if each.ladder in asked]
-    there = {"small", "real", "all"} | {each.name for each in mine}
+    there = {"small", "real", "all"}.union(*(each.tags for each in mine))
     for name in wanted:
         if name not in there:
             raise ValueError(f"--case: expected one of {sorted(there)}, got {name!r}")
-    return [
-        each for each in mine if {"all", each.name, "real" if each.real else "small"} & set(wanted)
-    ]
+    return [each for each in mine if each.tags & set(wanted)]

@@ -3,7 +3,8 @@
     |got − value| ≤ (4 + √terms)·eps·scale
 
 value, scale (the sum of the magnitudes that were summed) and terms (how many) come from the family's
-reference. Where the reference is NaN the result must be, and nowhere else; infinities must agree.
+reference. Where the reference is NaN the result must be, and nowhere else; infinities must agree. A rung
+that states its growth (Winograd's transforms) is held to growth·(4 + √terms)·eps·max(scale) instead.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any
 import numpy as np
 
 
-def ratio(got: np.ndarray, judged: tuple[Any, Any, int]) -> float:
+def ratio(got: np.ndarray, judged: tuple[Any, Any, int], growth: float | None = None) -> float:
     """Largest error as a share of its bound: at most 1 passes; infinity where NaN or shape differ."""
     value, scale, terms = (np.asarray(part, np.float64) for part in judged)
     got = np.asarray(got)
@@ -24,9 +25,22 @@ def ratio(got: np.ndarray, judged: tuple[Any, Any, int]) -> float:
     exact = (got == value) | (np.isnan(got) & np.isnan(value))
     if exact.all():
         return 0.0
+    if growth is not None:
+        scale = growth * scale[np.isfinite(scale)].max(initial=0.0)
     info = np.finfo(got.dtype)
     bound = (4 + np.sqrt(terms)) * float(info.eps) * scale + 4 * float(info.smallest_subnormal)
     with np.errstate(invalid="ignore", over="ignore"):
         share = np.abs(got.astype(np.float64) - value) / bound
     share = np.where(exact, 0.0, share)
     return float("inf") if np.isnan(share).any() else float(share.max())
+
+
+def max_error(got: np.ndarray, judged: tuple[Any, Any, int]) -> float:
+    """Largest error as a share of the largest value: what is reported; `ratio` is what judges."""
+    value, got = np.asarray(judged[0], np.float64), np.asarray(got, np.float64)
+    if got.shape != value.shape:
+        return float("inf")
+    finite = np.isfinite(value)
+    error = np.abs(got[finite] - value[finite])
+    largest = np.abs(value[finite]).max(initial=0.0) or 1.0
+    return float("inf") if np.isnan(error).any() else float(error.max(initial=0.0) / largest)

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 import kernels
-from bench import cases, ceilings, peers, race, report
+from bench import cases, ceilings, choice, peers, race, report, summary
 
 
 def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -32,25 +32,36 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     add(
         "--case",
         action="append",
-        help="small, real, all, or a case's name; may be repeated (small)",
+        help="small, real, all, a group (resnet), or a case's name; may be repeated (small)",
     )
     add("--direction", help="forward, dx, dw or db alone")
-    add("--rung", help="this rung alone")
+    add("--rung", help='this rung alone; "auto": the one that is chosen')
     add(
         "--peers",
         action="store_true",
         help=f"also {', '.join(peers.PEERS)}, each in its own process",
     )
+    add(
+        "--choice",
+        action="store_true",
+        help="print instead, for every case, auto's pick beside the best rung",
+    )
     add("--threads", type=int, help="threads of rungs and peers alike (all)")
     add("--dtype", default="float32", choices=("float32", "float64"))
-    add("--rounds", type=int, default=5, help="turns that each contestant takes (5)")
+    add("--strict", action="store_true", help='under kernels.precision("strict")')
+    add("--rounds", type=int, help="turns that each contestant takes (5, with --choice 7)")
     add("--json", type=Path, metavar="FILE", help="write everything measured")
+    add("--plot", type=Path, metavar="DIR", help="draw a bar chart of each group of cases")
     add("--readme", action="store_true", help="put the tables into the families' READMEs")
     add("--list", action="store_true", help="print the cases and stop")
     options = parser.parse_args(argv)
     options.fail = parser.error
+    if options.rounds is None:
+        options.rounds = 7 if options.choice else 5
     if options.rounds < 1:
         parser.error(f"--rounds: expected at least 1, got {options.rounds}")
+    if options.choice and (options.rung or options.peers or options.readme):
+        parser.error("--choice: goes with neither --rung nor --peers nor --readme")
     return options
 
 
@@ -75,15 +86,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = arguments(argv)
     console = Console()
     if not console.is_terminal:
-        console.width = 140
+        console.width = 160
     try:
         chosen = cases.find(options.names, options.case or ["small"])
         if options.list:
             for case in chosen:
-                console.print(f"{case.ladder:<14} {case.name:<14} {case.title}  {case.note}")
+                console.print(
+                    f"{case.ladder:<14} {case.name:<14} {case.group:<10} {case.title}  {case.note}"
+                )
             return 0
         if options.rung:
-            rungs = {each.name for case in chosen for each in kernels.ladder(case.ladder)}
+            rungs = {
+                "auto",
+                *(each.name for case in chosen for each in kernels.ladder(case.ladder)),
+            }
             if options.rung not in rungs:
                 raise ValueError(f"--rung: expected one of {sorted(rungs)}, got {options.rung!r}")
         directions = {d for case in chosen for d in kernels.ladder(case.ladder).directions}
@@ -92,6 +108,10 @@ def main(argv: Sequence[str] | None = None) -> int:
                 f"--direction: expected one of {sorted(directions)}, got {options.direction!r}"
             )
         kernels.set_num_threads(options.threads)
+        if options.plot:
+            from bench import chart
+    except ImportError:
+        options.fail("--plot: matplotlib is not installed (python -m pip install matplotlib)")
     except (TypeError, ValueError) as error:
         options.fail(str(error))
     threads, dtype = kernels.get_num_threads(), np.dtype(options.dtype)
@@ -110,6 +130,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     # fresh inputs in every run; even, for the peers' max-pool keeps indices of the plane as well
     seed = 2 * int(np.random.default_rng().integers(2**30))
     with (
+        kernels.precision("strict" if options.strict else "default"),
         running(options.peers, threads, console) as others,
         Progress(console=console, transient=True, disable=not console.is_terminal) as progress,
     ):
@@ -124,14 +145,25 @@ def main(argv: Sequence[str] | None = None) -> int:
                 peers=others,
                 rounds=options.rounds,
                 seed=seed,
+                rivals=options.choice,
             )
-            report.show(one, limits, console)
+            if not options.choice:
+                report.show(one, limits, console)
             races.append(one)
             progress.advance(task)
-    about = report.machine(threads, limits)
+    lines = list(summary.lines(races))
+    if lines and len(chosen) > 1:
+        report.show_lines(lines, console)
+    picks = choice.choices(races) if options.choice else []
+    if options.choice:
+        choice.show(picks, console)
+    about = {**report.machine(threads, limits), "strict": options.strict}
     if options.json:
-        report.dump(races, about, options.json)
+        report.dump(races, about, options.json, summary=lines, choice=picks)
         console.print(f"written: {options.json}")
+    if options.plot:
+        for path in chart.draw(races, limits, options.plot):
+            console.print(f"written: {path}")
     if options.readme:
         words = " ".join(sys.argv[1:] if argv is None else argv)
         for path in report.write_readme(races, about, f"python -m bench {words}"):

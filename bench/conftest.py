@@ -3,4 +3,6 @@
 
 def pytest_addoption(parser):
     """Add ``--case``."""
-    parser.addoption("--case", action="append", help="small, real, all, or a case's name (small)")
+    parser.addoption(
+        "--case", action="append", help="small, real, all, a group, or a case's name (small)"
+    )

@@ -25,6 +25,11 @@ PACKAGES = {"torch": ("torch",), "onnxruntime": ("onnxruntime", "onnx"), "jax": 
 POSITION: tuple[dict[str, int], ...] = ({"dx": 0, "dw": 1, "db": 2}, {"da": 0, "db": 1})
 
 
+def pair(value: Any) -> tuple[int, int]:
+    """Return an option of images for each of the two axes."""
+    return value if isinstance(value, tuple) else (value, value)
+
+
 class CannotDo(Exception):
     """The peer has no such operation."""
 
@@ -179,7 +184,6 @@ def _onnxruntime(name, threads, ladder, direction, arrays, options, dy) -> Calla
 
     if direction != "forward":
         raise CannotDo("forward only")
-    pair = lambda value: [value, value]  # noqa: E731
     nodes: dict[str, tuple[str, dict[str, Any]]] = {
         "conv2d": ("Conv", {}),
         "max_pool2d": ("MaxPool", {}),
@@ -203,10 +207,11 @@ def _onnxruntime(name, threads, ladder, direction, arrays, options, dy) -> Calla
             **attributes,
             "kernel_shape": list(window),
             "strides": pair(stride),
-            "pads": [options.get("padding", 0)] * 4,
+            "pads": pair(options.get("padding", 0)) * 2,
         }
         if ladder == "conv2d":
             attributes["group"] = options.get("groups", 1)
+            attributes["dilations"] = pair(options.get("dilation", 1))
     element = helper.np_dtype_to_tensor_dtype(values[0].dtype)
     weights = (
         values[1:] if ladder in ("conv2d", "linear") else []
@@ -240,10 +245,14 @@ def _jax(name, threads, ladder, direction, arrays, options, dy) -> Callable[[], 
     jax.config.update("jax_enable_x64", arrays[0].dtype == np.float64)
 
     def conv2d(x, w, b):
-        pads = [(options.get("padding", 0),) * 2] * 2
-        strides = (options.get("stride", 1),) * 2
-        groups = options.get("groups", 1)
-        y = lax.conv_general_dilated(x, w, strides, pads, feature_group_count=groups)
+        y = lax.conv_general_dilated(
+            x,
+            w,
+            pair(options.get("stride", 1)),
+            [(pad, pad) for pad in pair(options.get("padding", 0))],
+            rhs_dilation=pair(options.get("dilation", 1)),
+            feature_group_count=options.get("groups", 1),
+        )
         return y + b[None, :, None, None]
 
     def pool(start, operation):

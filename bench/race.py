@@ -14,20 +14,33 @@ from bench.cases import Case
 from bench.peers import CannotDo, Peer
 from kernels.core import memory
 
-WITH_OUT = " out="
+WITH_OUT, PACKED = " out=", " packed"
+HOPELESS = 50  # times the chosen rung's cost: a rival is not even called
+SLOW = 5  # times its seconds, in a first turn: a rival gets no other
 
 
 @dataclass
 class Row:
-    """What one contestant did. Seconds are medians; `error` is its largest, as a share of the bound."""
+    """What one contestant did.
+
+    Seconds are medians: of the plain call, with ``out=``, and with weights packed once before; `error` is
+    its largest as a share of the bound, `max_error` as a share of the largest value.
+    """
 
     name: str
     seconds: float | None = None
     out_seconds: float | None = None
+    packed_seconds: float | None = None
     error: float | None = None
+    max_error: float | None = None
     builds_on: str | None = None
     chosen: bool = False
     note: str = ""
+
+    def like(self, peer: Row) -> float | None:
+        """Seconds of the call that does what the peer does: ONNX Runtime packs as it loads a model."""
+        packs = peer.name == "onnxruntime" and self.packed_seconds
+        return self.packed_seconds if packs else self.seconds
 
 
 @dataclass
@@ -57,6 +70,7 @@ def run(
     peers: list[Peer] | None = None,
     rounds: int = 5,
     seed: int = 0,
+    rivals: bool = False,
 ) -> Race:
     """Check and time a case.
 
@@ -66,13 +80,15 @@ def run(
     direction : str
     dtype : float32 or float64
     rung : str, optional
-        This one alone.
+        This one alone; "auto" for the one that is chosen.
     peers : list of Peer, optional
         Processes that are running.
     rounds : int
         Turns that each contestant takes.
     seed : int
         Of the inputs.
+    rivals : bool
+        Time plain calls alone, of the chosen rung and of those that could be as fast.
     """
     arrays = case.arrays(dtype, seed)
     inputs, options = calls.inputs(case.ladder, direction, arrays, case.options, seed)
@@ -81,8 +97,10 @@ def run(
     judged = calls.reference(case.ladder, direction, inputs, options)
     race = Race(case, direction, np.dtype(dtype).name, plan.flops, plan.bytes)
     contestants: dict[str, clock.Contestant] = {}
+    least = plan.rung.cost(plan.problem, direction)
+    only = plan.rung.name if rung == "auto" else rung
     for each in ladder:
-        if rung is not None and each.name != rung:
+        if only is not None and each.name != only:
             continue
         row = Row(each.name, builds_on=each.builds_on, chosen=each.name == plan.rung.name)
         reason = ladder.refusal(each, plan.problem, direction)
@@ -92,18 +110,32 @@ def run(
                 race.rungs.append(row)
             continue
         race.rungs.append(row)
+        if rivals and each.cost(plan.problem, direction) > HOPELESS * least:
+            row.note = f"not timed: expected to be more than {HOPELESS} times as slow"
+            continue
 
-        def call(name=each.name, out=None):
+        def call(inputs=inputs, name=each.name, out=None):
             return calls.ours(case.ladder, direction, inputs, options, algorithm=name, out=out)
 
         with memory.poisoned():
             result = call()
-        row.error = check.ratio(result, judged)
+        row.error = check.ratio(result, judged, calls.growth(each, plan.problem, direction))
+        row.max_error = check.max_error(result, judged)
+        packed = None
+        if direction in each.pack:
+            packed = calls.packed(case.ladder, direction, inputs, options)
+            if not np.array_equal(call(packed), result):  # promised to be the same bits
+                row.error = float("inf")
         if row.error > 1:
             row.note = "wrong: not timed"
             continue
-        contestants[each.name] = clock.Local(call)
+        plain = functools.partial(call, name="auto") if row.chosen else call
+        contestants[each.name] = clock.Local(plain)
+        if rivals:
+            continue
         contestants[each.name + WITH_OUT] = clock.Local(functools.partial(call, out=result.copy()))
+        if packed is not None:
+            contestants[each.name + PACKED] = clock.Local(functools.partial(call, packed))
     dy = inputs[0] if direction != "forward" else None
     for peer in peers or []:
         row = Row(peer.name)
@@ -115,13 +147,19 @@ def run(
             continue
         if case.ladder != "dropout":  # its random bits are the peer's own
             row.error = check.ratio(result, judged)
+            row.max_error = check.max_error(result, judged)
             if not row.error < 1000:
                 row.note = (
                     f"another result: its error is {row.error:.3g} times the bound, not timed"
                 )
                 continue
         contestants[peer.name] = peer
+    if rivals:
+        first = clock.medians(contestants, 1)
+        most = SLOW * first.get(plan.rung.name, float("inf"))
+        contestants = {name: contestants[name] for name in first if first[name] <= most}
     times = clock.medians(contestants, rounds) if contestants else {}
     for row in (*race.rungs, *race.peers):
         row.seconds, row.out_seconds = times.get(row.name), times.get(row.name + WITH_OUT)
+        row.packed_seconds = times.get(row.name + PACKED)
     return race

@@ -17,6 +17,7 @@ from rich.table import Table
 
 import kernels
 from bench.race import Race, Row
+from bench.summary import Line, Standing
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -78,7 +79,9 @@ def show(race: Race, ceilings: dict[str, float], console: Console) -> None:
     )
     timed = [row for row in race.peers if row.seconds]
     table.add_column("rung", no_wrap=True)
-    for heading in ("ms", "with out=", "rate", "of ceiling", "/ below"):
+    packs = any(row.packed_seconds for row in race.rungs)
+    times = ("ms", "with out=", "packed") if packs else ("ms", "with out=")
+    for heading in (*times, "error", "rate", "of ceiling", "/ below"):
         table.add_column(heading, justify="right", no_wrap=True)
     for peer in timed:
         table.add_column(f"/ {peer.name}", justify="right")
@@ -94,10 +97,12 @@ def show(race: Race, ceilings: dict[str, float], console: Console) -> None:
             name,
             milliseconds(row.seconds),
             milliseconds(row.out_seconds),
+            *([milliseconds(row.packed_seconds)] if packs else []),
+            "" if row.max_error is None else f"{row.max_error:.0e}",
             f"{value:.1f} {unit}",
             f"{share:.0%}",
             faster(below.get(row.builds_on or ""), row.seconds),
-            *(faster(peer.seconds, row.seconds) if ours else "" for peer in timed),
+            *(faster(peer.seconds, row.like(peer)) if ours else "" for peer in timed),
         )
     console.print(table)
     for row in (*race.rungs, *race.peers):
@@ -105,18 +110,41 @@ def show(race: Race, ceilings: dict[str, float], console: Console) -> None:
             console.print(f"  {row.name}: {row.note}", style="dim")
 
 
-def dump(races: list[Race], about: dict[str, Any], path: Path) -> None:
-    """Write everything measured as JSON."""
+def show_lines(lines: list[Line], console: Console) -> None:
+    """Print how groups stand beside their peers, in times as fast."""
+    table = Table(title="times as fast as …", title_justify="left", box=box.SIMPLE_HEAD)
+    for heading in ("", "group", "direction"):
+        table.add_column(heading, no_wrap=True)
+    for heading in ("best peer", "at least", "PyTorch", "at least", "error", "peer's"):
+        table.add_column(heading, justify="right")
+
+    def pair(standing: Standing | None) -> tuple[str, str]:
+        if standing is None:
+            return "", ""
+        return f"{standing.mean:.2f}×", f"{standing.least:.2f}× {standing.least_case}"
+
+    for line in lines:
+        standing = line.best or line.torch
+        assert standing
+        errors = f"{standing.error:.0e}", f"{standing.peer_error:.0e}"
+        ratios = (*pair(line.best), *pair(line.torch))
+        table.add_row(line.ladder, line.group, line.direction, *ratios, *errors)
+    console.print(table)
+
+
+def dump(races: list[Race], about: dict[str, Any], path: Path, **tables: list) -> None:
+    """Write everything measured as JSON, and what was made of it."""
     records = []
     for race in races:
-        case = {key: getattr(race.case, key) for key in ("ladder", "name", "title")}
+        case = {key: getattr(race.case, key) for key in ("ladder", "name", "title", "group")}
         rows = {
             key: [dataclasses.asdict(row) for row in getattr(race, key)]
             for key in ("rungs", "peers")
         }
         plain = {key: getattr(race, key) for key in ("direction", "dtype", "flops", "bytes")}
         records.append({"case": case, **plain, **rows})
-    path.write_text(json.dumps({"machine": about, "races": records}, indent=1) + "\n")
+    made = {name: [dataclasses.asdict(each) for each in table] for name, table in tables.items()}
+    path.write_text(json.dumps({"machine": about, "races": records, **made}, indent=1) + "\n")
 
 
 def markdown(races: list[Race], about: dict[str, Any], command: str) -> str:
