@@ -88,7 +88,10 @@ class Parameter:
         return f"Parameter(shape={self.shape}, dtype={self.dtype})"
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"_data": self.data.copy(), "grad": self.grad}  # neither lock nor packed weights are copied
+        return {
+            "_data": self.data.copy(),
+            "grad": self.grad,
+        }  # neither lock nor packed weights are copied
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state, _packed=None, _lock=threading.Lock())

@@ -1,6 +1,7 @@
 """Hypothesis strategies: shapes, options, dtypes, memory layouts, for every ladder.
 
-`PROBLEMS[ladder]` draws (arrays, options) of the forward call. Whoever adds a ladder adds a row.
+`problems(ladder, rung)` draws (arrays, options) of the forward call. Whoever adds a ladder adds a row to
+`PROBLEMS`.
 """
 
 import numpy as np
@@ -64,12 +65,14 @@ def _room(padding, axis):
 
 
 @st.composite
-def conv2d(draw):
+def conv2d(draw, plain=False):
+    """Draw a convolution; `plain`: 3×3 filters, stride and dilation 1."""
     dtype = draw(DTYPES)
     groups = draw(st.sampled_from([1, 1, 2, 3]))
-    channels, filters = draw(st.integers(1, 3)), draw(st.integers(1, 4))
-    kernel = draw(st.tuples(st.integers(1, 4), st.integers(1, 4)))
-    dilation = draw(st.sampled_from([1, 2, (1, 3), (2, 1)]))
+    channels = draw(st.one_of(st.integers(1, 3), st.sampled_from([15, 17, 32])))
+    filters = draw(st.one_of(st.integers(1, 4), st.sampled_from([16, 31, 33])))
+    kernel = (3, 3) if plain else draw(st.tuples(st.integers(1, 4), st.integers(1, 4)))
+    dilation = 1 if plain else draw(st.sampled_from([1, 2, (1, 3), (2, 1)]))
     padding = _pads(draw, kernel)
     rates = (dilation, dilation) if isinstance(dilation, int) else dilation
     size = [
@@ -80,7 +83,7 @@ def conv2d(draw):
     w = draw(arrays((filters * groups, channels, *kernel), dtype))
     b = draw(st.one_of(st.none(), arrays((filters * groups,), dtype)))
     options = {
-        "stride": draw(st.sampled_from([1, 2, (1, 2), (3, 1)])),
+        "stride": 1 if plain else draw(st.sampled_from([1, 2, (1, 2), (3, 1)])),
         "padding": padding,
         "dilation": dilation,
         "groups": groups,
@@ -202,3 +205,10 @@ PROBLEMS = {
     "mse": mse(),
     "dropout": dropout(),
 }
+# Rungs that do some problems only draw theirs.
+ONLY = {("conv2d", name): conv2d(plain=True) for name in ("winograd_2x2", "winograd_4x4")}
+
+
+def problems(ladder, rung):
+    """Return the strategy of a rung's problems."""
+    return ONLY.get((ladder, rung), PROBLEMS[ladder])

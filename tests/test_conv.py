@@ -5,7 +5,8 @@ import pytest
 
 import kernels
 
-RUNGS = [rung.name for rung in kernels.ladder("conv2d")]
+RUNGS = [rung.name for rung in kernels.ladder("conv2d") if rung.growth is None]
+WINOGRAD = [rung.name for rung in kernels.ladder("conv2d") if rung.growth]
 
 OPTIONS = [
     {},
@@ -229,7 +230,39 @@ def test_a_refused_precision_changes_nothing(rng):
         kernels.precision("default")
 
 
-@pytest.mark.parametrize("rung", ["winograd_2x2", "winograd_4x4"])
+@pytest.mark.parametrize("rung", WINOGRAD)
+@pytest.mark.parametrize("options", [{}, {"padding": (1, 2)}, {"groups": 3, "padding": 1}])
+def test_winograd_and_its_gradient_as_pytorch(rung, options, rng):
+    torch = pytest.importorskip("torch")
+    x = rng.standard_normal((2, 6, 11, 10))
+    w = rng.standard_normal((9, 6 // options.get("groups", 1), 3, 3))
+    b = rng.standard_normal(9)
+    xt = torch.from_numpy(x).requires_grad_()
+    want = torch.nn.functional.conv2d(xt, torch.from_numpy(w), torch.from_numpy(b), **options)
+    got = kernels.conv2d(x, w, b, **options, algorithm=rung)
+    np.testing.assert_allclose(got, want.detach(), atol=1e-12)
+    dy = rng.standard_normal(got.shape)
+    want.backward(torch.from_numpy(dy))
+    dx = kernels.conv2d_backward(dy, x, w, **options, needs=("x",), algorithm=rung)
+    np.testing.assert_allclose(dx, xt.grad, atol=1e-11)
+    assert np.vdot(dy, got - b[:, None, None]) == pytest.approx(np.vdot(dx, x), rel=1e-11)
+
+
+@pytest.mark.parametrize(
+    ("shape", "options", "reason"),
+    [
+        ((4, 3, 5, 5), {}, "3×3 filters, not 5×5"),
+        ((4, 3, 3, 3), {"stride": 2}, "stride 1 and dilation 1"),
+        ((4, 3, 3, 3), {"dilation": (1, 2)}, "stride 1 and dilation 1"),
+    ],
+)
+def test_winograd_says_what_it_is_not_for(shape, options, reason, rng):
+    x, w = rng.standard_normal((1, 3, 9, 9)), rng.standard_normal(shape)
+    with pytest.raises(ValueError, match=reason):
+        kernels.conv2d(x, w, **options, algorithm="winograd_4x4")
+
+
+@pytest.mark.parametrize("rung", WINOGRAD)
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_winograd_spreads_what_is_not_finite_over_its_tile_and_no_further(rung, bad, rng):
     m = int(rung[-1])

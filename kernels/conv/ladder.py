@@ -62,15 +62,17 @@ def _direct(p, direction):
 
 def _winograd(name, m, idea, builds_on):
     """Make the rung of one tile size."""
-    forward, dx = getattr(winograd, f"forward_{m}x{m}"), getattr(winograd, f"dx_{m}x{m}")
+    run = {d: getattr(winograd, f"{d}_{m}x{m}") for d in ("forward", "dx")}
+    if m == 4:
+        run["dw"] = winograd.dw_4x4
     return Rung(
         name,
         idea,
         builds_on,
-        {"forward": forward, "dx": dx},
+        run,
         lambda problem, direction: 1e9,
         refuses=winograd.refuses,
-        scratch=winograd.scratch(m),
+        scratch=lambda p, d: winograd.dw_scratch(p, d) if d == "dw" else winograd.scratch(m)(p, d),
         pack={
             "forward": Pack(winograd.packed(m), winograd.pack, (m, False)),
             "dx": Pack(winograd.packed(m), winograd.pack, (m, True)),

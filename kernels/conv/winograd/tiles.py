@@ -9,8 +9,10 @@ ROWS = simd.ROWS
 
 
 @jit.fast
-def into(m, band, across, wide, rows, v, place, far):
-    """Bᵀ d B for the tiles of one row: m + 2 rows of `wide` pixels in band, point p to place + p·far."""
+def into(m, band, across, wide, rows, v, place, far, step):
+    """Bᵀ d B for the tiles of one row: m + 2 rows of `wide` pixels in band; tile t's point p goes to
+    place + t·step + p·far.
+    """
     points = m + 2
     lanes = simd.lanes(band)
     line = wide * BLOCK
@@ -21,7 +23,7 @@ def into(m, band, across, wide, rows, v, place, far):
         for part in range(0, BLOCK, lanes):
             for i in range(points):
                 start = i * line + tile * m * BLOCK + part
-                target = place + tile * BLOCK + part + i * points * far
+                target = place + tile * step + part + i * points * far
                 transforms.data(m, rows, start, BLOCK, v, target, far)
 
 
@@ -97,7 +99,7 @@ def unit(
                 min(BLOCK, sums - block * BLOCK), top, -padding[1], m + 2, wide, band, 0, BLOCK,
             )  # fmt: skip
             into(
-                m, band, across, wide, rows, v, (block * tiles + (line - row) * across) * BLOCK, far
+                m, band, across, wide, rows, v, (block * tiles + (line - row) * across) * BLOCK, far, BLOCK
             )
     for point in range(points):
         multiply(

@@ -89,3 +89,44 @@ def outputs(m, source, start, step, plus, target, place, to):
         simd.scale_add(odd_a, AA * A, simd.scale_add(odd_b, BB * B, m5 + plus)),
         target, place + 3 * to,
     )  # fmt: skip
+
+
+@jit.inlined
+def errors(m, source, start, step, target, place, to):
+    """Write Ay, the transpose of `outputs`: m vectors `step` apart give m + 2 `to` apart."""
+    y0, y1 = simd.vector(source, start), simd.vector(source, start + step)
+    simd.put_vector(y0, target, place)
+    if m == 2:
+        simd.put_vector(y0 + y1, target, place + to)
+        simd.put_vector(y0 - y1, target, place + 2 * to)
+        simd.put_vector(simd.scale(y1, -1), target, place + 3 * to)
+        return
+    y2, y3 = simd.vector(source, start + 2 * step), simd.vector(source, start + 3 * step)
+    even, odd = simd.scale_add(y2, AA, y0), simd.scale(simd.scale_add(y3, AA, y1), A)
+    simd.put_vector(even + odd, target, place + to)
+    simd.put_vector(even - odd, target, place + 2 * to)
+    even, odd = simd.scale_add(y2, BB, y0), simd.scale(simd.scale_add(y3, BB, y1), B)
+    simd.put_vector(even + odd, target, place + 3 * to)
+    simd.put_vector(even - odd, target, place + 4 * to)
+    simd.put_vector(y3, target, place + 5 * to)
+
+
+@jit.inlined
+def taps(m, source, start, step, target, place, to):
+    """Write Gᵀu, the transpose of `weights`: m + 2 vectors `step` apart give three `to` apart."""
+    u0, u1 = simd.vector(source, start), simd.vector(source, start + step)
+    u2, u3 = simd.vector(source, start + 2 * step), simd.vector(source, start + 3 * step)
+    if m == 2:
+        even = simd.scale(u1 + u2, 0.5)
+        simd.put_vector(u0 + even, target, place)
+        simd.put_vector(simd.scale(u1 - u2, 0.5), target, place + to)
+        simd.put_vector(even + u3, target, place + 2 * to)
+        return
+    u4, u5 = simd.vector(source, start + 4 * step), simd.vector(source, start + 5 * step)
+    even_a, odd_a = simd.scale(u1 + u2, AT_A), simd.scale(u1 - u2, A * AT_A)
+    even_b, odd_b = simd.scale(u3 + u4, AT_B), simd.scale(u3 - u4, B * AT_B)
+    simd.put_vector(simd.scale_add(u0, 1 / PRODUCT, even_a + even_b), target, place)
+    simd.put_vector(odd_a + odd_b, target, place + to)
+    simd.put_vector(
+        simd.scale_add(even_a, AA, simd.scale_add(even_b, BB, u5)), target, place + 2 * to
+    )
