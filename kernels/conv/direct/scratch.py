@@ -1,7 +1,7 @@
 """How much room each direction needs."""
 
 from kernels.conv.direct.band import band, extent, room
-from kernels.conv.direct.dw import dw_axis
+from kernels.conv.direct.dw import scratch as dw_scratch
 from kernels.conv.direct.dx import dx_reach
 from kernels.core import simd, threads
 
@@ -16,18 +16,12 @@ def packed(problem, direction):
 
 
 def scratch(problem, direction):
-    """Elements of scratch: a band and a tile for each thread; for dw, all that is packed."""
+    """Elements of scratch: a band and a tile for each thread."""
     p = problem
     width = simd.columns_of(p.dtype)
     filters, channels = p.k // p.groups, p.c // p.groups
     if direction == "dw":
-        rows = simd.ROWS
-        high, wide = (
-            dw_axis(o, r, u, d)
-            for o, r, u, d in zip((p.oh, p.ow), (p.r, p.s), p.stride, p.dilation)
-        )
-        panels = p.groups * -(-filters // rows) * rows
-        return panels * (p.n * p.oh * p.ow + p.taps) + p.n * p.c * high * wide + width
+        return dw_scratch(p, direction)
     if direction == "forward":
         sums, lines, more = channels, p.oh, p.stride[0]
         wide = extent(p.ow, p.s, p.stride[1], p.dilation[1])

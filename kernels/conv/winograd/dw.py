@@ -109,9 +109,7 @@ def filters_back(m, sums, far, start, channels, room, dw, place):
                 m, sums, start + c + j * far, points * far, room, j * lanes, points * lanes
             )
         for i in range(3):
-            transforms.taps(
-                m, room, i * points * lanes, lanes, room, half + i * 3 * lanes, lanes
-            )
+            transforms.taps(m, room, i * points * lanes, lanes, room, half + i * 3 * lanes, lanes)
         for t in range(0, TAPS, lanes):  # TAPS rows of channels become channels of TAPS
             rows = min(lanes, TAPS - t)
             simd.transpose(
@@ -140,7 +138,9 @@ def dw_4x4(dy, x, stride, padding, dilation, groups, dw, scratch):
     filters, channels = dw.shape[0] // groups, dw.shape[1]
     lines, across = (dy.shape[2] + m - 1) // m, (dy.shape[3] + m - 1) // m
     total = dy.shape[0] * lines
-    size_v, size_e, size_band, size_sums, rows = sizes_of(m, channels, filters, across, total, width)
+    size_v, size_e, size_band, size_sums, rows = sizes_of(
+        m, channels, filters, across, total, width
+    )
     v, e = scratch[:size_v], scratch[size_v : size_v + size_e]
     sums = scratch[size_v + size_e : size_v + size_e + size_sums]
     bands = scratch[size_v + size_e + size_sums :]
@@ -148,7 +148,16 @@ def dw_4x4(dy, x, stride, padding, dilation, groups, dw, scratch):
     panel = max(width, BLOCK)
     wide, far = (channels + panel - 1) // panel * panel, size_sums // points
     flat_x, flat_dy, flat = x.reshape(x.size), dy.reshape(dy.size), dw.reshape(dw.size)
-    shapes = (x.shape[1], x.shape[2], x.shape[3], dy.shape[1], dy.shape[2], dy.shape[3], channels, filters)
+    shapes = (
+        x.shape[1],
+        x.shape[2],
+        x.shape[3],
+        dy.shape[1],
+        dy.shape[2],
+        dy.shape[3],
+        channels,
+        filters,
+    )
     if total == 0:
         flat[:] = 0
     for g in range(groups if total > 0 else 0):
@@ -176,5 +185,7 @@ def scratch(problem, direction):
     p = problem
     m, width = 4, simd.columns_of(p.dtype)
     lines, across = p.n * -(-p.oh // m), -(-p.ow // m)
-    v, e, band, sums, rows = sizes(m, p.c // p.groups, p.k // p.groups, across, max(1, lines), width)
+    v, e, band, sums, rows = sizes(
+        m, p.c // p.groups, p.k // p.groups, across, max(1, lines), width
+    )
     return v + e + sums + band * min(rows, SHARES)

@@ -99,7 +99,15 @@ def unit(
                 min(BLOCK, sums - block * BLOCK), top, -padding[1], m + 2, wide, band, 0, BLOCK,
             )  # fmt: skip
             into(
-                m, band, across, wide, rows, v, (block * tiles + (line - row) * across) * BLOCK, far, BLOCK
+                m,
+                band,
+                across,
+                wide,
+                rows,
+                v,
+                (block * tiles + (line - row) * across) * BLOCK,
+                far,
+                BLOCK,
             )
     for point in range(points):
         multiply(
