@@ -28,6 +28,7 @@ class Parameter:
     def __init__(self, data: np.ndarray) -> None:
         self._data = data
         self._packed: kernels.Packed | None = None
+        self._asked: dict[str, Any] = {}
         self.grad: np.ndarray | None = None
         self._lock = threading.Lock()
 
