@@ -193,34 +193,35 @@ def piece(
     put(sums, depth, high * across, count, flat, start, step, dw_shape[1] * step)
 
 
+@jit.fast
+def share(dy, x, stride, padding, dilation, groups, dw, scratch, part, parts):
+    """Fill one part of dw."""
+    filters, channels, taps = dw.shape[0] // groups, dw.shape[1], dw.shape[2]
+    width = simd.columns(scratch)
+    panels, blocks = (filters + width - 1) // width, (channels + BLOCK - 1) // BLOCK
+    down, across, deep = cut_of(parts, groups, panels, blocks, taps, x.size > dy.size)
+    jobs, flat = groups * down * across * deep, dw.reshape(dw.size)
+    if dy.size == 0:
+        jobs = 0
+        zeros(flat, part * flat.shape[0] // parts, (part + 1) * flat.shape[0] // parts)
+    for job in range(part * jobs // parts, (part + 1) * jobs // parts):
+        r, j = job % deep, job // deep % across
+        i, g = job // deep // across % down, job // deep // across // down
+        low, high = i * panels // down * width, (i + 1) * panels // down * width
+        left, right = j * blocks // across * BLOCK, (j + 1) * blocks // across * BLOCK
+        piece(
+            dy.reshape(dy.size), x.reshape(x.size), (x.shape, dy.shape, dw.shape), stride, padding,
+            dilation, g, (g * filters + low, g * filters + min(high, filters)),
+            (left, min(right, channels)), (r * taps // deep, (r + 1) * taps // deep), dw.shape[3],
+            flat, scratch,
+        )  # fmt: skip
+
+
 @jit.parallel
 def dw(dy, x, stride, padding, dilation, groups, dw, scratch):
     """Fill dw."""
-    filters, channels = dw.shape[0] // groups, dw.shape[1]
-    width, parts = simd.columns(scratch), scratch.shape[0]
-    panels, blocks = (filters + width - 1) // width, (channels + BLOCK - 1) // BLOCK
-    down, across, deep = cut_of(parts, groups, panels, blocks, dw.shape[2], x.size > dy.size)
-    jobs = groups * down * across * deep
-    flat_dy, flat_x, flat = dy.reshape(dy.size), x.reshape(x.size), dw.reshape(dw.size)
-    if dy.size == 0:
-        for t in range(flat.shape[0]):
-            flat[t] = 0
-        jobs = 0
-    for part in prange(parts):
-        for job in range(part * jobs // parts, (part + 1) * jobs // parts):
-            g, i, j, r = (
-                job // deep // across // down,
-                job // deep // across % down,
-                job // deep % across,
-                job % deep,
-            )
-            low, high = i * panels // down * width, (i + 1) * panels // down * width
-            left, right = j * blocks // across * BLOCK, (j + 1) * blocks // across * BLOCK
-            piece(
-                flat_dy, flat_x, (x.shape, dy.shape, dw.shape), stride, padding, dilation, g,
-                (g * filters + low, g * filters + min(high, filters)), (left, min(right, channels)),
-                (r * dw.shape[2] // deep, (r + 1) * dw.shape[2] // deep), dw.shape[3], flat, scratch[part],
-            )  # fmt: skip
+    for part in prange(scratch.shape[0]):
+        share(dy, x, stride, padding, dilation, groups, dw, scratch[part], part, scratch.shape[0])
 
 
 def scratch(problem, direction):

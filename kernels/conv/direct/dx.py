@@ -10,7 +10,7 @@ import numpy as np
 from numba import prange
 
 from kernels.conv.direct.band import BLOCK, band_of
-from kernels.conv.direct.tiles import pack_panel, pieces_of
+from kernels.conv.direct.tiles import by_panel, pack_panel, pieces_of
 from kernels.conv.direct.walk import walk
 from kernels.core import jit, simd
 
@@ -63,30 +63,35 @@ def phases_of(shape, stride, dilation, padding, front, left, wide, pixel):
     return phases, shifts, order
 
 
-@jit.parallel
-def dx(dy, w, stride, padding, dilation, groups, dx, packed, scratch):
-    """Fill dx."""
+@jit.fast
+def share(dy, w, stride, padding, dilation, groups, dx, packed, scratch, part, parts):
+    """Fill one part of dx."""
     filters, channels = w.shape[0] // groups, w.shape[1]
-    width = simd.columns(scratch)
-    panels = (channels + width - 1) // width
+    width, one = simd.columns(packed), np.int64(1)  # no part of the type of what is called
     front, behind = dx_reach_of(w.shape[2], stride[0], dilation[0], padding[0])
     left, reach = dx_reach_of(w.shape[3], stride[1], dilation[1], padding[1])
     lines = (dx.shape[2] + stride[0] - 1) // stride[0]
     wide = (dx.shape[3] + stride[1] - 1) // stride[1] + reach - 1
     images, rows = band_of(dx.shape[0], lines, filters, wide, behind, 1)
-    high = behind + rows - 1
     units = groups * ((lines + rows - 1) // rows) * ((dx.shape[0] + images - 1) // images)
-    down = pieces_of(units, panels)
+    down = pieces_of(units, (channels + width - 1) // width)
     phases, shifts, order = phases_of(
         w.shape, stride, dilation, padding, front, left, wide, min(filters, BLOCK)
     )
-    nothing = np.zeros(groups * panels * width, dx.dtype)
-    shares, items = scratch.shape[0], units * down
-    flat, source = dx.reshape(dx.size), dy.reshape(dy.size)
-    for part in prange(shares):
-        walk(
-            source, dy.shape, groups, channels, (1, 1, front, left), packed, w.shape[2] * w.shape[3], 1,
-            shifts, order, phases, nothing, False, flat, (dx.shape[2], dx.shape[3]), stride,
-            images, rows, high, wide, down, part * items // shares, (part + 1) * items // shares,
-            scratch[part],
+    nothing = by_panel(np.zeros(dx.shape[1], dx.dtype), groups, width)
+    walk(
+        dy.reshape(dy.size), dy.shape, groups, channels, (one, one, front, left), packed,
+        w.shape[2] * w.shape[3], one, shifts, order, phases, nothing, np.bool_(False), dx.reshape(dx.size),
+        (dx.shape[2], dx.shape[3]), stride, images, rows, behind + rows - 1, wide, down,
+        part * units * down // parts, (part + 1) * units * down // parts, scratch,
+    )  # fmt: skip
+
+
+@jit.parallel
+def dx(dy, w, stride, padding, dilation, groups, dx, packed, scratch):
+    """Fill dx."""
+    for part in prange(scratch.shape[0]):
+        share(
+            dy, w, stride, padding, dilation, groups, dx, packed, scratch[part],
+            part, scratch.shape[0],
         )  # fmt: skip

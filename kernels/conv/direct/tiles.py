@@ -17,6 +17,17 @@ pieces_of = jit.exact(pieces)  # for compiled code
 
 
 @jit.fast
+def by_panel(b, groups, width):
+    """Spread the bias: each group's filters begin a panel."""
+    filters = b.shape[0] // groups
+    room = (filters + width - 1) // width * width
+    bias = np.zeros(groups * room, b.dtype)
+    for k in range(b.shape[0]):
+        bias[k // filters * room + k % filters] = b[k]
+    return bias
+
+
+@jit.fast
 def pack_panel(w, base, outs, apart, sums, stride, taps, target):
     """Pack COLUMNS filters side by side, for each block of channels, tap and channel in it.
 

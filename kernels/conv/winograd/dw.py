@@ -11,7 +11,7 @@ one thread, and takes its tiles in their order.
 import numpy as np
 from numba import prange
 
-from kernels.conv.direct.band import BLOCK, copy_block
+from kernels.conv.direct.band import BLOCK, copy_block, zeros
 from kernels.conv.winograd import transforms
 from kernels.conv.winograd.tiles import into
 from kernels.conv.winograd.weights import APART, TAPS
@@ -99,10 +99,11 @@ def accumulate(v, e, tiles, room, channels, wide, fresh, sums):
 
 
 @jit.fast
-def filters_back(m, sums, far, start, channels, room, dw, place):
+def filters_back(m, sums, far, start, channels, dw, place):
     """Gᵀ U G for one filter: its channels' sums lie from `start` on, points `far` apart."""
     points, lanes = m + 2, simd.lanes(sums)
     half = 3 * points * lanes
+    room = np.empty(half + TAPS * lanes, sums.dtype)
     for c in range(0, channels, lanes):
         for j in range(points):
             transforms.taps(
@@ -134,7 +135,7 @@ def point_share(m, v, e, rows, across, count, channels, fresh, sums, point, bloc
 @jit.parallel
 def dw_4x4(dy, x, stride, padding, dilation, groups, dw, scratch):
     """Fill dw."""
-    m, points, width = 4, 36, simd.columns(scratch)
+    m, points, width = np.int64(4), 36, simd.columns(scratch)
     filters, channels = dw.shape[0] // groups, dw.shape[1]
     lines, across = (dy.shape[2] + m - 1) // m, (dy.shape[3] + m - 1) // m
     total = dy.shape[0] * lines
@@ -159,7 +160,7 @@ def dw_4x4(dy, x, stride, padding, dilation, groups, dw, scratch):
         filters,
     )
     if total == 0:
-        flat[:] = 0
+        zeros(flat, 0, flat.shape[0])
     for g in range(groups if total > 0 else 0):
         for first in range(0, total, rows):
             count = min(rows, total - first)
@@ -175,9 +176,8 @@ def dw_4x4(dy, x, stride, padding, dilation, groups, dw, scratch):
                     each // blocks, each % blocks, blocks,
                 )  # fmt: skip
         for k in prange(filters):
-            room = np.empty((18 + TAPS) * BLOCK, dw.dtype)
             place = (g * filters + k) * channels * TAPS
-            filters_back(m, sums, far, k * wide, channels, room, flat, place)
+            filters_back(m, sums, far, k * wide, channels, flat, place)
 
 
 def scratch(problem, direction):

@@ -3,6 +3,7 @@
 import numpy as np
 
 from kernels.conv.direct.band import BLOCK
+from kernels.conv.direct.tiles import by_panel
 from kernels.conv.winograd.tiles import ROWS, unit
 from kernels.conv.winograd.weights import APART
 from kernels.core import jit, simd
@@ -37,9 +38,10 @@ rows_for = jit.exact(rows_of)  # for compiled code
 
 
 @jit.fast
-def share(m, x, filters, padding, groups, bias, relu, y, packed, scratch, part):
+def share(m, x, filters, padding, groups, b, relu, y, packed, scratch, part):
     """Do one share, of as many as scratch has rows: y is x convolved with packed weights of `filters` outputs a group."""
     width = simd.columns(packed)
+    bias = by_panel(b, groups, width)
     sums = x.shape[1] // groups
     size = (y.shape[2], y.shape[3])
     lines, across = (size[0] + m - 1) // m, (size[1] + m - 1) // m
@@ -68,11 +70,7 @@ def share(m, x, filters, padding, groups, bias, relu, y, packed, scratch, part):
 
 
 @jit.fast
-def padded(b, groups, width):
-    """Spread the bias: each group's filters begin a panel."""
-    filters = b.shape[0] // groups
-    room = (filters + width - 1) // width * width
-    bias = np.zeros(groups * room, b.dtype)
-    for k in range(b.shape[0]):
-        bias[k // filters * room + k % filters] = b[k]
-    return bias
+def share_dx(m, dy, channels, padding, groups, dx, packed, scratch, part):
+    """Do one share of the gradient: dy convolved with the filters turned by half a turn."""
+    pad, nothing = (2 - padding[0], 2 - padding[1]), np.zeros(dx.shape[1], dx.dtype)
+    share(m, dy, channels, pad, groups, nothing, np.bool_(False), dx, packed, scratch, part)

@@ -1,9 +1,13 @@
-"""The two sizes of tile, forward and for the gradient of the data, and what they ask for."""
+"""The two sizes of tile, forward and for the gradient of the data, and what they ask for.
+
+np.int64(4) is 4 to Python; to Numba it says that the number is no part of the callee's type, which would
+otherwise be compiled once for each.
+"""
 
 import numpy as np
 from numba import prange
 
-from kernels.conv.winograd.run import padded, room, rows_of, share
+from kernels.conv.winograd.run import room, rows_of, share, share_dx
 from kernels.conv.winograd.weights import APART
 from kernels.core import jit, precision, simd, threads
 
@@ -11,35 +15,33 @@ from kernels.core import jit, precision, simd, threads
 @jit.parallel
 def forward_2x2(x, w, b, stride, padding, dilation, groups, relu, y, packed, scratch):
     """Fill y, 2 × 2 outputs at a time."""
-    bias = padded(b, groups, simd.columns(packed))
     for part in prange(scratch.shape[0]):
-        share(2, x, w.shape[0] // groups, padding, groups, bias, relu, y, packed, scratch, part)
+        share(
+            np.int64(2), x, w.shape[0] // groups, padding, groups, b, relu, y, packed, scratch, part
+        )
 
 
 @jit.parallel
 def forward_4x4(x, w, b, stride, padding, dilation, groups, relu, y, packed, scratch):
     """Fill y, 4 × 4 outputs at a time."""
-    bias = padded(b, groups, simd.columns(packed))
     for part in prange(scratch.shape[0]):
-        share(4, x, w.shape[0] // groups, padding, groups, bias, relu, y, packed, scratch, part)
+        share(
+            np.int64(4), x, w.shape[0] // groups, padding, groups, b, relu, y, packed, scratch, part
+        )
 
 
 @jit.parallel
 def dx_2x2(dy, w, stride, padding, dilation, groups, dx, packed, scratch):
     """Fill dx: dy convolved with the filters turned by half a turn."""
-    bias = padded(np.zeros(dx.shape[1], dx.dtype), groups, simd.columns(packed))
-    pad = (2 - padding[0], 2 - padding[1])
     for part in prange(scratch.shape[0]):
-        share(2, dy, w.shape[1], pad, groups, bias, False, dx, packed, scratch, part)
+        share_dx(np.int64(2), dy, w.shape[1], padding, groups, dx, packed, scratch, part)
 
 
 @jit.parallel
 def dx_4x4(dy, w, stride, padding, dilation, groups, dx, packed, scratch):
     """Fill dx: dy convolved with the filters turned by half a turn."""
-    bias = padded(np.zeros(dx.shape[1], dx.dtype), groups, simd.columns(packed))
-    pad = (2 - padding[0], 2 - padding[1])
     for part in prange(scratch.shape[0]):
-        share(4, dy, w.shape[1], pad, groups, bias, False, dx, packed, scratch, part)
+        share_dx(np.int64(4), dy, w.shape[1], padding, groups, dx, packed, scratch, part)
 
 
 def refuses(problem, direction):
