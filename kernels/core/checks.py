@@ -152,11 +152,22 @@ def array(
     return native_contiguous(x)
 
 
+class _Readable:
+    """A read-only array's memory, without the mark: to Numba that would be another type, compiled anew."""
+
+    def __init__(self, x: np.ndarray) -> None:
+        self._x = x
+        self.__array_interface__ = {**x.__array_interface__, "data": (x.ctypes.data, False)}
+
+
 def native_contiguous(x: np.ndarray) -> np.ndarray:
-    """Return `x` itself if a kernel can read it as it lies, else a native C-contiguous copy."""
+    """Return `x` itself if a kernel can read it as it lies, else a native C-contiguous copy.
+
+    A read-only array comes back as a view that looks writable; kernels write to no input.
+    """
     flags = x.flags
     if flags.c_contiguous and flags.aligned and x.dtype.isnative:
-        return x
+        return x if flags.writeable else np.asarray(_Readable(x))
     return np.array(x, dtype=x.dtype.newbyteorder("="), order="C", copy=True, subok=False)
 
 

@@ -13,7 +13,8 @@ Two spellings, and a third word for threads:
     The same loop compiled twice: once with `prange` spread over threads, once plain, kept beside it
     as ``.serial``. `kernels.core.threads` chooses between them at each call. The loop body must be a
     function of its own (one of the first two), so that both twins run the very same machine code and
-    give the same bits.
+    give the same bits. A `prange` index is unsigned: ``np.int64(i)`` before it is handed on, lest the
+    callee be compiled once for each twin.
 
 All compile lazily, at the first call with a dtype, and keep the result on disk.
 """

@@ -199,9 +199,11 @@ def matmul(a, b, transpose_a, transpose_b, c, scratch):
             room = (n + width - 1) // width * width * depth
             pb = scratch[:room]
             blocks = scratch[room:]
-            for part in prange(SHARES):
+            for i in prange(SHARES):
+                part = np.int64(i)
                 pack_share(flat_b, base_b, transpose_b, n, terms, k0, depth, part, SHARES, pb)
-            for part in prange(down * across):
+            for i in prange(down * across):
+                part = np.int64(i)
                 part_of(
                     flat_a, base_a, transpose_a, flat, g * m * n, m, n, terms, k0, depth, part, down,
                     across, blocks[part * rows * depth : (part + 1) * rows * depth], pb,

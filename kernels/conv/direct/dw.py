@@ -12,6 +12,7 @@ every piece copies both its operands), then by filter rows. Each piece takes the
 so the bits do not depend on the cut.
 """
 
+import numpy as np
 from numba import prange
 
 from kernels.conv.direct.band import BLOCK, zeros
@@ -220,8 +221,9 @@ def share(dy, x, stride, padding, dilation, groups, dw, scratch, part, parts):
 @jit.parallel
 def dw(dy, x, stride, padding, dilation, groups, dw, scratch):
     """Fill dw."""
-    for part in prange(scratch.shape[0]):
-        share(dy, x, stride, padding, dilation, groups, dw, scratch[part], part, scratch.shape[0])
+    for i in prange(scratch.shape[0]):
+        part = np.int64(i)
+        share(dy, x, stride, padding, dilation, groups, dw, scratch[i], part, scratch.shape[0])
 
 
 def scratch(problem, direction):

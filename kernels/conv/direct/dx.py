@@ -32,7 +32,8 @@ def pack(w, groups, packed):
     panels = (channels + width - 1) // width
     size = width * filters * taps
     flat = w.reshape(w.size)
-    for each in prange(groups * panels):
+    for i in prange(groups * panels):
+        each = np.int64(i)
         g, c = each // panels, each % panels * width
         pack_panel(
             flat, (g * filters * channels + c) * taps, channels - c, taps, filters, channels * taps, taps,
@@ -90,8 +91,8 @@ def share(dy, w, stride, padding, dilation, groups, dx, packed, scratch, part, p
 @jit.parallel
 def dx(dy, w, stride, padding, dilation, groups, dx, packed, scratch):
     """Fill dx."""
-    for part in prange(scratch.shape[0]):
+    for i in prange(scratch.shape[0]):
         share(
-            dy, w, stride, padding, dilation, groups, dx, packed, scratch[part],
-            part, scratch.shape[0],
+            dy, w, stride, padding, dilation, groups, dx, packed, scratch[i],
+            np.int64(i), scratch.shape[0],
         )  # fmt: skip

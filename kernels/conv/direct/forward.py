@@ -17,7 +17,8 @@ def pack(w, groups, packed):
     panels = (filters + width - 1) // width
     size = width * channels * taps
     flat = w.reshape(w.size)
-    for each in prange(groups * panels):
+    for i in prange(groups * panels):
+        each = np.int64(i)
         g, panel = each // panels, each % panels
         base = (g * filters + panel * width) * channels * taps
         pack_panel(
@@ -58,8 +59,8 @@ def share(x, w, b, stride, padding, dilation, groups, relu, y, packed, scratch, 
 @jit.parallel
 def conv2d(x, w, b, stride, padding, dilation, groups, relu, y, packed, scratch):
     """Fill y."""
-    for part in prange(scratch.shape[0]):
+    for i in prange(scratch.shape[0]):
         share(
-            x, w, b, stride, padding, dilation, groups, relu, y, packed, scratch[part],
-            part, scratch.shape[0],
+            x, w, b, stride, padding, dilation, groups, relu, y, packed, scratch[i],
+            np.int64(i), scratch.shape[0],
         )  # fmt: skip

@@ -164,18 +164,21 @@ def dw_4x4(dy, x, stride, padding, dilation, groups, dw, scratch):
     for g in range(groups if total > 0 else 0):
         for first in range(0, total, rows):
             count = min(rows, total - first)
-            for share in prange(shares):
+            for i in prange(shares):
+                share = np.int64(i)
                 for at in range(share * count // shares, (share + 1) * count // shares):
                     transform(
                         m, flat_x, flat_dy, shapes, padding, (g * channels, g * filters), first + at, at,
                         rows, v, e, bands[share * size_band : (share + 1) * size_band],
                     )  # fmt: skip
-            for each in prange(points * blocks):
+            for i in prange(points * blocks):
+                each = np.int64(i)
                 point_share(
                     m, v, e, rows, across, count, channels, first == 0, sums,
                     each // blocks, each % blocks, blocks,
                 )  # fmt: skip
-        for k in prange(filters):
+        for i in prange(filters):
+            k = np.int64(i)
             place = (g * filters + k) * channels * TAPS
             filters_back(m, sums, far, k * wide, channels, flat, place)
 

@@ -1,7 +1,7 @@
 """The two sizes of tile, forward and for the gradient of the data, and what they ask for.
 
 np.int64(4) is 4 to Python; to Numba it says that the number is no part of the callee's type, which would
-otherwise be compiled once for each.
+otherwise be compiled once for each. So would it for the index of a `prange`, which is unsigned.
 """
 
 import numpy as np
@@ -15,7 +15,8 @@ from kernels.core import jit, precision, simd, threads
 @jit.parallel
 def forward_2x2(x, w, b, stride, padding, dilation, groups, relu, y, packed, scratch):
     """Fill y, 2 × 2 outputs at a time."""
-    for part in prange(scratch.shape[0]):
+    for i in prange(scratch.shape[0]):
+        part = np.int64(i)
         share(
             np.int64(2), x, w.shape[0] // groups, padding, groups, b, relu, y, packed, scratch, part
         )
@@ -24,7 +25,8 @@ def forward_2x2(x, w, b, stride, padding, dilation, groups, relu, y, packed, scr
 @jit.parallel
 def forward_4x4(x, w, b, stride, padding, dilation, groups, relu, y, packed, scratch):
     """Fill y, 4 × 4 outputs at a time."""
-    for part in prange(scratch.shape[0]):
+    for i in prange(scratch.shape[0]):
+        part = np.int64(i)
         share(
             np.int64(4), x, w.shape[0] // groups, padding, groups, b, relu, y, packed, scratch, part
         )
@@ -33,14 +35,16 @@ def forward_4x4(x, w, b, stride, padding, dilation, groups, relu, y, packed, scr
 @jit.parallel
 def dx_2x2(dy, w, stride, padding, dilation, groups, dx, packed, scratch):
     """Fill dx: dy convolved with the filters turned by half a turn."""
-    for part in prange(scratch.shape[0]):
+    for i in prange(scratch.shape[0]):
+        part = np.int64(i)
         share_dx(np.int64(2), dy, w.shape[1], padding, groups, dx, packed, scratch, part)
 
 
 @jit.parallel
 def dx_4x4(dy, w, stride, padding, dilation, groups, dx, packed, scratch):
     """Fill dx: dy convolved with the filters turned by half a turn."""
-    for part in prange(scratch.shape[0]):
+    for i in prange(scratch.shape[0]):
+        part = np.int64(i)
         share_dx(np.int64(4), dy, w.shape[1], padding, groups, dx, packed, scratch, part)
 
 

@@ -57,7 +57,8 @@ def pack(w, groups, m, backward, packed):
     panels = (outs + width - 1) // width
     points, far = (m + 2) * (m + 2), width * sums + APART
     flat = w.reshape(w.size)
-    for each in prange(groups * panels):
+    for i in prange(groups * panels):
+        each = np.int64(i)
         g, panel = each // panels, each % panels
         pack_panel(
             m, flat, g * filters * channels * TAPS + panel * width * apart, outs - panel * width, apart,
