@@ -86,7 +86,7 @@ def places(a, b, c, numbers):
     for k in range(5):
         tile = simd.multiply_add_at(tile, a, at, k, b, k * simd.columns(b))
         tile = simd.multiply_add(tile, a, k, 3, b, k * simd.columns(b))
-    simd.prefetch_columns(c, 0, 1, 3)
+    simd.prefetch(c, 0, 70)
     simd.store(simd.relu(tile), c, 0, simd.columns(c))
 
 @njit(error_model="numpy")

@@ -118,17 +118,20 @@ def put(values, flat, p, count, first, kept, columns, area, apart):
 @jit.fast
 def fill(
     packed, weights, taps, channels, span, band, plane, shifts, order, bias, relu, panels, filters,
-    images, rows, columns, steps, flat, first, apart, room,
+    images, rows, columns, steps, flat, first, apart, room, x, ahead,
 ):  # fmt: skip
     """Fill one unit's outputs for the panels [panels[0], panels[1]) of a group's filters.
 
     steps: what image, row and column add to where an output reads. apart: how far images, rows, columns
-    and filters of outputs lie from each other in `flat`, from `first` on.
+    and filters of outputs lie from each other in `flat`, from `first` on. ahead: where in x the next band's
+    first plane begins, how many planes it has, how far they lie apart, and elements to prefetch of each:
+    some while each tile is computed, so that the band comes at no wait.
     """
     width = simd.columns(packed)
     area = rows * columns
     straight = apart[2] == 1 and apart[1] == columns
     starts = np.empty(ROWS, np.int64)
+    tiles, done, last = (panels[1] - panels[0]) * ((images * area + ROWS - 1) // ROWS), 0, 0
     for panel in range(panels[0], panels[1]):
         k = panel * width
         kept = min(width, filters - k)
@@ -137,8 +140,10 @@ def fill(
         for p in range(0, images * area, ROWS):
             inside = at[1] * columns + at[2]
             start = place + at[0] * apart[0] + inside
-            if straight:
-                simd.prefetch_columns(flat, start, apart[3], kept)
+            done += 1
+            for plane_ahead in range(last, done * ahead[1] // tiles):
+                simd.prefetch(x, ahead[0] + plane_ahead * ahead[2], ahead[3])
+            last = done * ahead[1] // tiles
             at = next_places(starts, at, images, rows, columns, steps)
             values = outputs(
                 packed, weights + k * channels * taps, band, simd.places_of(starts, 0),

@@ -5,6 +5,18 @@ from kernels.conv.direct.tiles import ROWS, fill
 from kernels.core import jit, simd
 
 
+@jit.inlined
+def next_band(shape, groups, unit, held, bands, images, rows, read, high):
+    """Where unit's band lies in x: start, planes, how far apart, elements of each; none if it is held."""
+    g, row, n = unit % groups, unit // groups % bands * rows, unit // groups // bands * images
+    channels, area = shape[1] // groups, shape[2] * shape[3]
+    top = max(0, row * read[0] - read[2])
+    bottom = min(shape[2], row * read[0] - read[2] + high)
+    planes = min(images, shape[0] - n) * channels if groups == 1 else channels
+    start = (n * shape[1] + g * channels) * area + top * shape[3]
+    return start, 0 if unit == held else planes, area, max(0, bottom - top) * shape[3]
+
+
 @jit.fast
 def walk(
     x, shape, groups, outs, read, packed, taps, span, shifts, order, phases, bias, relu, flat, size,
@@ -35,6 +47,10 @@ def walk(
             top = row * read[0] - read[2]
             copy_band(x, shape, groups, n, g, here, top, -read[3], high, wide, band)
             held = unit
+        ahead = next_band(
+            shape, groups, (item + 1) // down if item + 1 < last else unit, unit, bands, images, rows,
+            read, high,
+        )  # fmt: skip
         for phase in range(phases.shape[0]):
             a, b, low, end = phases[phase]
             height = min(rows, (size[0] - a + apart[0] - 1) // apart[0] - row)
@@ -47,5 +63,6 @@ def walk(
                 (piece * panels // down, (piece + 1) * panels // down), outs, here, height, across,
                 (blocks * plane, read[0] * wide * pixel, read[1] * pixel), flat,
                 (n * groups + g) * outs * area + (a + row * apart[0]) * size[1] + b,
-                (groups * outs * area, apart[0] * size[1], apart[1], area), room,
+                (groups * outs * area, apart[0] * size[1], apart[1], area), room, x,
+                ahead if phase == 0 else (0, 0, 0, 0),
             )  # fmt: skip

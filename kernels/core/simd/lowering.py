@@ -290,20 +290,22 @@ def store_columns_part(typing, tile, c, start, stride, low, high, width):
 
 
 @intrinsic
-def prefetch_columns(typing, c, start, stride, width):
-    """Ask for the lines of `width` columns, for writing, into the first cache."""
+def prefetch(typing, array, start, count):
+    """Ask for the lines of `count` elements, for reading, into the second cache."""
 
     def build(context, builder, signature, args):
-        array, first, step, across = args
-        pointer = address(context, builder, c, array, first)
+        values, first, number = args
+        pointer = address(context, builder, array, values, first)
         byte = ir.IntType(8).as_pointer()
         hint = function(builder, "llvm.prefetch.p0", ir.VoidType(), [byte, I32, I32, I32])
-        with cgutils.for_range(builder, across) as loop:
-            place = builder.gep(pointer, [builder.mul(loop.index, step)])
-            builder.call(hint, [builder.bitcast(place, byte), I32(1), I32(3), I32(1)])
+        step = 64 * 8 // array.dtype.bitwidth
+        lines = builder.sdiv(builder.add(number, I64(step - 1)), I64(step))
+        with cgutils.for_range(builder, lines) as loop:
+            place = builder.gep(pointer, [builder.mul(loop.index, I64(step))])
+            builder.call(hint, [builder.bitcast(place, byte), I32(0), I32(2), I32(1)])
         return context.get_dummy_value()
 
-    return types.void(c, *[types.int64] * 3), build
+    return types.void(array, types.int64, types.int64), build
 
 
 @intrinsic

@@ -66,8 +66,8 @@ def places_of(numbers: np.ndarray, start: int) -> tuple[int, ...]:
     return tuple(int(number) for number in numbers[start : start + ROWS])
 
 
-def prefetch_columns(c: np.ndarray, start: int, stride: int, width: int) -> None:
-    """Bring the lines near that `store_columns` will write to. Changes nothing."""
+def prefetch(array: np.ndarray, start: int, count: int) -> None:
+    """Bring array[start : start + count] nearer: it will be read soon. Changes nothing."""
 
 
 def store(tile: Any, c: np.ndarray, start: int, stride: int) -> None:
@@ -140,9 +140,9 @@ def _places_of(numbers, start):
     return lambda numbers, start: lowering.places_of(numbers, start)
 
 
-@overload(prefetch_columns)
-def _prefetch_columns(c, start, stride, width):
-    return lambda c, start, stride, width: lowering.prefetch_columns(c, start, stride, width)
+@overload(prefetch)
+def _prefetch(array, start, count):
+    return lambda array, start, count: lowering.prefetch(array, start, count)
 
 
 @overload(store)
