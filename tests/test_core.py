@@ -246,7 +246,7 @@ def test_the_recycler_returns_a_buffer_when_its_last_view_dies():
 
 def test_the_recycler_is_bounded_and_safe_among_threads(monkeypatch):
     kernels.clear_memory()
-    monkeypatch.setattr(memory, "POOL_LIMIT", 4 << 20)
+    monkeypatch.setattr(memory._pool, "_limit", 4 << 20)
     bad = []
 
     def churn(value):
@@ -398,3 +398,16 @@ def test_a_rung_of_unknown_direction_is_refused():
     rung = Rung("odd", "none", None, {"sideways": len}, lambda p, d: 0.0)
     with pytest.raises(ValueError, match="sideways"):
         Ladder("odd", "odd", ("forward",), [rung])
+
+
+def test_buffers_that_outlive_the_module_die_in_silence():
+    code = (
+        "from numba import njit\n"
+        "from kernels.core import memory\n"
+        "@njit\n"
+        "def first(a): return a[0]\n"
+        "x = memory.empty(1 << 20, 'f4')\n"
+        "first(x)\n"  # compiled code keeps modules alive, and x is freed when their names are gone
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")

@@ -30,6 +30,7 @@ class _Pool:
     """Idle buffers by size, the least recently used thrown away first when there are too many."""
 
     def __init__(self) -> None:
+        self._limit = POOL_LIMIT  # its own: at exit, buffers come back when this module's names are gone
         self._lock = threading.Lock()
         self._idle: OrderedDict[int, list[np.ndarray]] = OrderedDict()
         self._held = 0
@@ -47,13 +48,13 @@ class _Pool:
 
     def give(self, buffer: np.ndarray) -> None:
         # Runs from a destructor, maybe inside `take` on this very thread: never wait for the lock.
-        if buffer.size > POOL_LIMIT or not self._lock.acquire(blocking=False):
+        if buffer.size > self._limit or not self._lock.acquire(blocking=False):
             return
         try:
             self._idle.setdefault(buffer.size, []).append(buffer)
             self._idle.move_to_end(buffer.size)
             self._held += buffer.size
-            while self._held > POOL_LIMIT:
+            while self._held > self._limit:
                 size, buffers = next(iter(self._idle.items()))
                 buffers.pop()
                 self._held -= size
