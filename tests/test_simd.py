@@ -182,3 +182,51 @@ def test_specification_on_plain_arrays():
     simd.store_part(tile, c, 3, 50, 2, 5)
     assert np.count_nonzero(c) == 10
     np.testing.assert_array_equal(simd.load_part(c, 3, 50, 2, 5)[:2, :5], tile[:2, :5])
+
+
+NEON = """
+import platform
+import re
+platform.machine = lambda: "aarch64"  # before the width is chosen
+import llvmlite.binding as llvm
+from numba import njit, types
+from kernels.core import simd
+from kernels.gemm import microkernel
+assert (simd.BITS, simd.ROWS, simd.VECTORS) == (128, 8, 2)
+tile = njit(fastmath=microkernel.tile.targetoptions["fastmath"], error_model="numpy")(
+    microkernel.tile.py_func
+)
+array, count = types.Array(types.float32, 1, "C"), types.int64
+places, sizes = types.UniTuple(count, simd.ROWS), [count] * 4
+tile.compile((array, places, count, count, array, count, count, array, *sizes, types.boolean))
+source = tile.inspect_llvm(tile.signatures[0])
+source = re.sub(r"^target .*$", "", source, flags=re.M)
+# the host's own way of counting references is no part of the loop
+source = re.sub(r"^define [^\\n]*@(NRT_\\w+)\\(.*?^}$", r"declare void @\\1(ptr)", source, flags=re.M | re.S)
+llvm.initialize_all_targets()
+llvm.initialize_all_asmprinters()
+target = llvm.Target.from_triple("aarch64-unknown-linux-gnu")
+machine = target.create_target_machine(cpu="neoverse-n1", opt=3)
+module = llvm.parse_assembly(source)
+module.triple, module.data_layout = "aarch64-unknown-linux-gnu", str(machine.target_data)
+print(machine.emit_assembly(module))
+"""
+
+
+def test_neon_by_its_assembly():
+    """No NEON machine runs these tests: the loop is compiled for one, and read."""
+    done = subprocess.run(
+        [sys.executable, "-c", NEON],
+        env={**os.environ, "NUMBA_CPU_NAME": "generic"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    blocks = re.split(r"^\.LBB\w+:", done.stdout, flags=re.M)
+    counts = [len(re.findall(r"\bfmla\s+v\d+\.4s", block)) for block in blocks]
+    hot = [block for block, count in zip(blocks, counts) if count]
+    assert hot
+    assert all(count % 16 == 0 for count in counts), counts  # 8 × 2 vectors a step
+    for block in hot:
+        assert not re.search(r"\b(str|stp|ldr|ldp)\s+q\d+.*\[sp", block), block  # nothing spilled

@@ -8,7 +8,7 @@ both: a block of C, ROWS × VECTORS vectors of sums, that stays in registers whi
     for k:   C[i, v] += A[i, k] · B[k, v]        ROWS · VECTORS multiply-adds for ROWS + VECTORS loads
 
 Of 32 registers of AVX-512, 16 hold sums (8 × 2), two hold B's row, and A's elements are broadcast as they
-are read. Of AVX2's 16, twelve hold sums (6 × 2), and one is left for A.
+are read. Of AVX2's 16, twelve hold sums (6 × 2), and one is left for A. NEON has 32 again (8 × 2).
 
 A's elements may lie side by side (packed), evenly apart, or at ROWS places of their own: a convolution's
 tile takes the pixels of any ROWS outputs. Where the tile's rows are what lies side by side in memory, it is

@@ -13,6 +13,9 @@ from numba.core import config
 # networks' channels come in multiples of 32. On a Zen 5 8 × 2, 8 × 3, 12 × 2 and 6 × 4 all run at 98 % of
 # what the units can do; 8 × 1 at 75 %. Of 16 registers, 6 × 2 leaves one for A after two of B.
 TILES = {512: (8, 2), 256: (6, 2), 128: (6, 2)}
+NEON = (8, 2)  # 128 bits, but 32 registers
+
+X86 = platform.machine().lower() in ("x86_64", "amd64")
 
 # Processors that NUMBA_CPU_NAME may ask for by a name, without their features.
 NARROW = ("generic", "x86-64", "x86-64-v2", "nehalem", "westmere", "sandybridge", "ivybridge")
@@ -26,7 +29,7 @@ def bits(name: str | None, features: str | None) -> int:
     name, features : str or None
         As NUMBA_CPU_NAME and NUMBA_CPU_FEATURES give them; the host's where None.
     """
-    if platform.machine().lower() not in ("x86_64", "amd64"):
+    if not X86:
         return 128
     if name is None and features is None:
         found = llvm.get_host_cpu_features()
@@ -42,7 +45,7 @@ def bits(name: str | None, features: str | None) -> int:
 
 
 BITS = bits(*(getattr(config, each) for each in ("CPU_NAME", "CPU_FEATURES")))
-ROWS, VECTORS = TILES[BITS]
+ROWS, VECTORS = TILES[BITS] if X86 else NEON
 
 
 def lanes_of(dtype: Any) -> int:
