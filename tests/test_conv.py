@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 import kernels
+from bench import errors
+from kernels.conv.winograd import error
 
 RUNGS = [rung.name for rung in kernels.ladder("conv2d") if rung.growth is None]
 WINOGRAD = [rung.name for rung in kernels.ladder("conv2d") if rung.growth]
@@ -294,3 +296,22 @@ def test_a_workspace_limit_leaves_what_needs_less(rng):
         assert (out == 7).all()
     finally:
         kernels.set_workspace_limit(None)
+
+
+def test_the_rule_reads_the_error_that_is_measured():
+    for (dtype, m), row in error.MEASURED.items():
+        for channels in (1, 16, 256):
+            worst = max(
+                errors.measure(f"winograd_{m}x{m}", dtype, channels, seed) for seed in range(3)
+            )
+            assert row[channels] / 6 < worst <= row[channels]
+
+
+def test_winograd_refuses_where_its_error_would_pass_the_limit(monkeypatch, rng):
+    monkeypatch.setitem(error.MEASURED, ("float32", 4), {1: 1e-6, 64: 2e-5})
+    assert error.expected(4, "float32", 2) == 2e-5
+    assert error.expected(4, "float32", 6400) == pytest.approx(2e-4)
+    x = rng.standard_normal((1, 6400, 4, 4)).astype(np.float32)
+    w = rng.standard_normal((2, 6400, 3, 3)).astype(np.float32)
+    with pytest.raises(ValueError, match="its error is expected to be 2e-04 of the output's scale"):
+        kernels.conv2d(x, w, algorithm="winograd_4x4")

@@ -15,7 +15,7 @@ def _winograd(name, m, idea, builds_on):
         builds_on,
         run,
         costs.winograd(m),
-        refuses=winograd.refuses,
+        refuses=winograd.refuses(m),
         scratch=lambda p, d: winograd.dw_scratch(p, d) if d == "dw" else winograd.scratch(m)(p, d),
         pack={
             "forward": Pack(winograd.packed(m), winograd.pack, (m, False)),

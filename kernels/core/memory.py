@@ -30,7 +30,9 @@ class _Pool:
     """Idle buffers by size, the least recently used thrown away first when there are too many."""
 
     def __init__(self) -> None:
-        self._limit = POOL_LIMIT  # its own: at exit, buffers come back when this module's names are gone
+        self._limit = (
+            POOL_LIMIT  # its own: at exit, buffers come back when this module's names are gone
+        )
         self._lock = threading.Lock()
         self._idle: OrderedDict[int, list[np.ndarray]] = OrderedDict()
         self._held = 0
