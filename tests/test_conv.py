@@ -1,11 +1,17 @@
 """What is particular to convolution: parity, gradients, NaN, bad input, memory."""
 
+import os
+import platform
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
 import kernels
 from bench import errors
 from kernels.conv.winograd import error
+from kernels.core.simd import width
 
 RUNGS = [rung.name for rung in kernels.ladder("conv2d") if rung.growth is None]
 WINOGRAD = [rung.name for rung in kernels.ladder("conv2d") if rung.growth]
@@ -315,3 +321,44 @@ def test_winograd_refuses_where_its_error_would_pass_the_limit(monkeypatch, rng)
     w = rng.standard_normal((2, 6400, 3, 3)).astype(np.float32)
     with pytest.raises(ValueError, match="its error is expected to be 2e-04 of the output's scale"):
         kernels.conv2d(x, w, algorithm="winograd_4x4")
+
+
+NARROWER = """
+import sys
+import numpy as np
+import kernels
+from bench import calls, check
+from kernels.core import memory, simd
+
+assert simd.BITS == int(sys.argv[1]), simd.BITS
+kernels.set_num_threads(1)  # the serial twins alone: half the compiling
+ladder, rng = kernels.ladder("conv2d"), np.random.default_rng(0)
+for dtype in ("f4", "f8") if simd.BITS > 128 else ("f4",):
+    x = rng.standard_normal((2, 38, 9, 7)).astype(dtype)
+    w = rng.standard_normal((42, 19, 3, 3)).astype(dtype)
+    options = {"padding": ((1, 2), (0, 1)), "groups": 2}
+    for rung in ladder:
+        for direction in set(rung.run) - {"db"} if rung.pack else ():
+            inputs, given = calls.inputs("conv2d", direction, (x, w), options)
+            with memory.poisoned():
+                got = calls.ours("conv2d", direction, inputs, given, algorithm=rung.name)
+            judged = calls.reference("conv2d", direction, inputs, given)
+            problem = ladder.plan(*inputs, direction=direction, **given).problem
+            error = check.ratio(got, judged, calls.growth(rung, problem, direction))
+            assert error <= 1, (rung.name, direction, dtype, error)
+print("same")
+"""
+
+
+@pytest.mark.parametrize(("bits", "name"), [(256, "haswell"), (128, "nehalem")])
+def test_rungs_of_register_tiles_with_narrower_vectors(bits, name):
+    if platform.machine() not in ("x86_64", "AMD64") or width.bits(None, None) < bits:
+        pytest.skip(f"this host has no vectors of {bits} bits")
+    done = subprocess.run(
+        [sys.executable, "-c", NARROWER, str(bits)],
+        env={**os.environ, "NUMBA_CPU_NAME": name},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout == "same\n", done.stderr

@@ -1,30 +1,29 @@
-"""Rung 4: register tiles over the images themselves, with no column matrix.
+"""Register tiles over the images themselves, with no column matrix.
 
-`im2col` writes every element of x once for each tap that reads it. A tile needs no such matrix: ROWS
-filters × COLUMNS neighbouring outputs are fed, tap after tap, by COLUMNS neighbouring elements of x, and
-those lie in a row of memory already, if two things are seen to first.
+`im2col` writes every element of x once for each tap that reads it. A tile needs no such matrix: ROWS outputs
+× COLUMNS filters are fed, term after term, by one element of x for each output, broadcast, and one row of
+packed weights. Broadcasts come from anywhere, so only three things are seen to first:
 
-- *Padding* is written down: x is copied once into planes with its zeros around it. Then outputs are
-  numbered along the padded rows, p = oh·WQ + ow, and tap (r, s) of output p reads element
-  p + shift(r)·WQ + shift(s): one number added, whatever p is. A tile may run over the end of a row; the few
-  outputs between the rows are computed and thrown away.
-- *Stride* is taken apart: with stride u, tap r reads rows o·u + r·d = (o + ⌊r·d / u⌋)·u + (r·d mod u). So
-  the copy sorts rows (and columns) by their remainder, and each tap reads one of these *phases* with
-  stride one.
+- *Padding* is written down: a band of x (some rows of an image, or some images) is copied into the second
+  cache with its zeros around it; then tap (r, s) of an output lies a fixed distance behind its first, whatever
+  stride and dilation are. See `band`.
+- *Channels* are laid side by side in that copy, 16 to a pixel, turned round in registers on the way: a pixel
+  is a cache line, and a tile's inner loop runs along it. See `tiles`.
+- *Outputs* leave the tile turned round as well: a filter's outputs are neighbours in memory.
 
-The gradient of the data is the same walk. dx[ih] gathers dy[(ih + pad − r·d) / u] over the taps that divide:
-for the rows ih = a + u·q of one phase these are fixed taps, each at a fixed shift of q, over a padded dy.
+The gradient of the data is the same walk over dy: dx[ih] gathers dy[(ih + pad − r·d) / u] over the taps that
+divide, and for the rows ih = a + u·q of one phase these are fixed taps. The gradient of the weights sums over
+positions; see `dw`.
 
-The gradient of the weights sums over positions, so its vectors lie along taps and channels: see `dw`.
+Measured on a Zen 5, float32 (the README's table): 8×64×56×56 → 64, 3×3: 3.3 times `im2col` forward, 3.8 for
+dx, 7.6 for dw; one core runs at 250 of the 270 GFLOP/s that its units can do. An earlier design laid vectors
+along outputs: no transposition, but rows of 7 or 14 outputs left up to a third of a vector empty, and it ran at
+half of this there.
 
-Measured on a Zen 5, float32, two cores (the README's table): 8×64×56×56 → 64, 3×3 at 392 GFLOP/s forward,
-3.1 times `im2col`; dx 377, 3.2 times; dw 344, 5.9 times. 1×1 layers gain less, for there the copies weigh more
-(2.2, 1.7 and 1.1 times); with few channels dx leaves most of a tile's rows empty, and `im2col` is ahead.
+Weights are packed in panels of COLUMNS filters (channels for dx): each call, or once with `kernels.pack`.
 
-The weights are packed once a call, ROWS filters side by side for each tap (channels for dx).
-
-Source: Zhang, Franchetti and Low, "High Performance Zero-Memory Overhead Direct Convolutions", ICML 2018;
-Georganas et al., "Anatomy of High-Performance Deep Learning Convolutions on SIMD Architectures", SC 2018.
+Source: Georganas et al., "Anatomy of High-Performance Deep Learning Convolutions on SIMD Architectures", SC
+2018; Zhang, Franchetti and Low, "High Performance Zero-Memory Overhead Direct Convolutions", ICML 2018.
 """
 
 from kernels.conv.direct.dw import dw
