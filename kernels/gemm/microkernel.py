@@ -109,7 +109,7 @@ def copy(source, start, apart, rows, depth, panel, wide):
             target[i] = 0
 
 
-@jit.fast
+@jit.exact
 def pack_share(b, base, transpose, n, k, k0, depth, part, parts, pb):
     """Pack every `parts`-th panel of B from `part` on; B is the k × n matrix at b[base], or its transpose."""
     columns = simd.columns(pb)
@@ -123,7 +123,7 @@ def pack_share(b, base, transpose, n, k, k0, depth, part, parts, pb):
             copy(b, base + k0 * n + j0, n, width, depth, target, columns)
 
 
-@jit.fast
+@jit.exact
 def share(
     a, base, transpose, flat, first, m, n, k, k0, depth, row0, row1, column0, column1, pa, pb
 ):
@@ -159,7 +159,7 @@ def share(
                     )  # fmt: skip
 
 
-@jit.fast
+@jit.exact
 def part_of(a, base, transpose, flat, first, m, n, k, k0, depth, part, down, across, pa, pb):
     """Compute the share numbered `part` of down × across."""
     columns = simd.columns(pb)
@@ -172,7 +172,7 @@ def part_of(a, base, transpose, flat, first, m, n, k, k0, depth, part, down, acr
     )  # fmt: skip
 
 
-@jit.fast
+@jit.exact
 def zero(c):
     """C = 0: what a product over no k is."""
     flat = c.reshape(c.size)

@@ -45,7 +45,7 @@ extent_of = jit.exact(extent)  # for compiled code
 band_of = jit.exact(band)
 
 
-@jit.fast
+@jit.exact
 def zeros(target, start, end):
     """target[start:end] = 0."""
     part = target[start:end]
@@ -53,7 +53,7 @@ def zeros(target, start, end):
         part[t] = 0
 
 
-@jit.fast
+@jit.exact
 def copy_block(x, height, width, plane, channels, top, left, high, wide, target, place, size):
     """Copy `channels` channels from plane number `plane` of x on into pixels of `size`; zeros outside."""
     lanes = simd.lanes(x)
@@ -83,7 +83,7 @@ def copy_block(x, height, width, plane, channels, top, left, high, wide, target,
                     pixels[t * size] = source[t]
 
 
-@jit.fast
+@jit.exact
 def copy_band(x, shape, groups, n, g, images, top, left, high, wide, target):
     """Copy group g of `images` images from n on."""
     channels = shape[1] // groups

@@ -55,7 +55,7 @@ cut_of = jit.exact(cut)
 band_of = jit.exact(band)
 
 
-@jit.fast
+@jit.exact
 def channels_last(x, shape, plane, channels, ih, left, wide, row, start):
     """row[start + column·C + c] = x's plane + c at (ih, column + left), zero outside the image."""
     lanes, area = simd.lanes(x), shape[2] * shape[3]
@@ -97,7 +97,7 @@ def dw_tile(pixels, ix, down, across, images, apart, dy, iy, rows, columns, sums
     simd.store_part(total, sums, at, width, kept, width)
 
 
-@jit.fast
+@jit.exact
 def put(sums, channels, taps, filters, dw, start, step, apart):
     """Write the sums [panel][tap][channel][filter] of a piece to dw, from `start` on.
 
@@ -131,7 +131,7 @@ def put(sums, channels, taps, filters, dw, start, step, apart):
                 )  # fmt: skip
 
 
-@jit.fast
+@jit.exact
 def piece(
     dy, x, shapes, stride, padding, dilation, g, filters, channels, lines, taps, flat, scratch
 ):  # fmt: skip
@@ -194,7 +194,7 @@ def piece(
     put(sums, depth, high * across, count, flat, start, step, dw_shape[1] * step)
 
 
-@jit.fast
+@jit.exact
 def share(dy, x, stride, padding, dilation, groups, dw, scratch, part, parts):
     """Fill one part of dw."""
     filters, channels, taps = dw.shape[0] // groups, dw.shape[1], dw.shape[2]

@@ -64,7 +64,7 @@ def phases_of(shape, stride, dilation, padding, front, left, wide, pixel):
     return phases, shifts, order
 
 
-@jit.fast
+@jit.exact
 def share(dy, w, stride, padding, dilation, groups, dx, packed, scratch, part, parts):
     """Fill one part of dx."""
     filters, channels = w.shape[0] // groups, w.shape[1]

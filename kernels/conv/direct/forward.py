@@ -27,7 +27,7 @@ def pack(w, groups, packed):
         )  # fmt: skip
 
 
-@jit.fast
+@jit.exact
 def share(x, w, b, stride, padding, dilation, groups, relu, y, packed, scratch, part, parts):
     """Fill one part of y."""
     filters, channels = w.shape[0] // groups, w.shape[1]

@@ -16,7 +16,7 @@ def pieces(units, panels):
 pieces_of = jit.exact(pieces)  # for compiled code
 
 
-@jit.fast
+@jit.exact
 def by_panel(b, groups, width):
     """Spread the bias: each group's filters begin a panel."""
     filters = b.shape[0] // groups
@@ -27,7 +27,7 @@ def by_panel(b, groups, width):
     return bias
 
 
-@jit.fast
+@jit.exact
 def pack_panel(w, base, outs, apart, sums, stride, taps, target):
     """Pack COLUMNS filters side by side, for each block of channels, tap and channel in it.
 
@@ -103,7 +103,7 @@ def outputs(
     return simd.relu(sums) if relu else sums
 
 
-@jit.fast
+@jit.exact
 def put(values, flat, p, count, first, kept, columns, area, apart):
     """Write a tile of outputs that lie apart; `values` is it turned round, a filter a row."""
     for i in range(count):
@@ -115,7 +115,7 @@ def put(values, flat, p, count, first, kept, columns, area, apart):
             flat[place + k * apart[3]] = values[k * ROWS + i]
 
 
-@jit.fast
+@jit.exact
 def fill(
     packed, weights, taps, channels, span, band, plane, shifts, order, bias, relu, panels, filters,
     images, rows, columns, steps, flat, first, apart, room, x, ahead,

@@ -17,7 +17,7 @@ def next_band(shape, groups, unit, held, bands, images, rows, read, high):
     return start, 0 if unit == held else planes, area, max(0, bottom - top) * shape[3]
 
 
-@jit.fast
+@jit.exact
 def walk(
     x, shape, groups, outs, read, packed, taps, span, shifts, order, phases, bias, relu, flat, size,
     apart, images, rows, high, wide, down, first, last, scratch,

@@ -36,7 +36,7 @@ def sizes(m, c, k, across, lines, width):
 sizes_of = jit.exact(sizes)  # for compiled code
 
 
-@jit.fast
+@jit.exact
 def evaluate(m, band, across, rows, e, place, far):
     """A dy Aᵀ for the tiles of one row: m rows of pixels in band, point p to place + p·far."""
     points = m + 2
@@ -53,7 +53,7 @@ def evaluate(m, band, across, rows, e, place, far):
                 transforms.errors(m, rows, start, BLOCK, e, target, far)
 
 
-@jit.fast
+@jit.exact
 def transform(m, x, dy, shapes, padding, plane, line, at, rows, v, e, band):
     """Put tile row `line`, counted over all images, into the block's transforms as its row `at`.
 
@@ -81,7 +81,7 @@ def transform(m, x, dy, shapes, padding, plane, line, at, rows, v, e, band):
         evaluate(m, band, across, band[half:], e, place, e.shape[0] // points)
 
 
-@jit.fast
+@jit.exact
 def accumulate(v, e, tiles, room, channels, wide, fresh, sums):
     """Add one point's product over a block, for BLOCK filters: sums[k][c] += Σ_t e[t][k] · v[t][c]."""
     width, panel = simd.columns(v), max(simd.columns(v), BLOCK)
@@ -98,7 +98,7 @@ def accumulate(v, e, tiles, room, channels, wide, fresh, sums):
             simd.store_part(total, sums, at, wide, rows, width)
 
 
-@jit.fast
+@jit.exact
 def filters_back(m, sums, far, start, channels, dw, place):
     """Gᵀ U G for one filter: its channels' sums lie from `start` on, points `far` apart."""
     points, lanes = m + 2, simd.lanes(sums)
@@ -119,7 +119,7 @@ def filters_back(m, sums, far, start, channels, dw, place):
             )  # fmt: skip
 
 
-@jit.fast
+@jit.exact
 def point_share(m, v, e, rows, across, count, channels, fresh, sums, point, block, blocks):
     """Add a block of `count` tile rows to one point's sums, for the BLOCK filters numbered `block`."""
     points, width = (m + 2) * (m + 2), max(simd.columns(v), BLOCK)

@@ -37,7 +37,7 @@ def room(rows, across, channels, m, width):
 rows_for = jit.exact(rows_of)  # for compiled code
 
 
-@jit.fast
+@jit.exact
 def share(m, x, filters, padding, groups, b, relu, y, packed, scratch, part):
     """Do one share, of as many as scratch has rows: y is x convolved with packed weights of `filters` outputs a group."""
     width = simd.columns(packed)
@@ -69,7 +69,7 @@ def share(m, x, filters, padding, groups, b, relu, y, packed, scratch, part):
             )  # fmt: skip
 
 
-@jit.fast
+@jit.exact
 def share_dx(m, dy, channels, padding, groups, dx, packed, scratch, part):
     """Do one share of the gradient: dy convolved with the filters turned by half a turn."""
     pad, nothing = (2 - padding[0], 2 - padding[1]), np.zeros(dx.shape[1], dx.dtype)

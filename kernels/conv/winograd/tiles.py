@@ -8,7 +8,7 @@ from kernels.core import jit, simd
 ROWS = simd.ROWS
 
 
-@jit.fast
+@jit.exact
 def into(m, band, across, wide, rows, v, place, far, step):
     """Bᵀ d B for the tiles of one row: m + 2 rows of `wide` pixels in band; tile t's point p goes to
     place + t·step + p·far.
@@ -27,7 +27,7 @@ def into(m, band, across, wide, rows, v, place, far, step):
                 transforms.data(m, rows, start, BLOCK, v, target, far)
 
 
-@jit.fast
+@jit.exact
 def multiply(v, u, weights, apart, sums, count, tiles, first, end, products):
     """One point's product: products[panel][tile][output] = Σ_c v[block][tile][c] · u[panel][c][output].
 
@@ -49,7 +49,7 @@ def multiply(v, u, weights, apart, sums, count, tiles, first, end, products):
             simd.store(total, products, (panel * tiles + tile) * width, width)
 
 
-@jit.fast
+@jit.exact
 def back(m, products, start, far, across, bias, k, relu, rows, lines):
     """Aᵀ M A for the tiles of one row and LANES outputs: m rows of across·m pixels of LANES in lines."""
     points = m + 2
@@ -71,7 +71,7 @@ def back(m, products, start, far, across, bias, k, relu, rows, lines):
             simd.put_vector(simd.relu(simd.vector(lines, at)), lines, at)
 
 
-@jit.fast
+@jit.exact
 def unit(
     m, x, shape, plane, sums, outs, padding, u, weights, bias, k, relu, flat, first, size, start, end,
     tiles, across, row, last, scratch,

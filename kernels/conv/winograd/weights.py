@@ -34,7 +34,7 @@ def pack_line(m, w, start, apart, rows, flip, room, packed, place, far):
         )
 
 
-@jit.fast
+@jit.exact
 def pack_panel(m, w, start, outs, apart, sums, stride, flip, packed, place, far):
     """Pack COLUMNS outputs, channel after channel."""
     width, lanes = simd.columns(w), simd.lanes(w)
