@@ -157,6 +157,34 @@ def test_indices_are_checked_before_anything_is_written(value):
         kernels.max_pool2d_backward(np.ones((1, 1, 3, 2)), index, x.shape, 2)
 
 
+def test_every_bad_index_is_found(rng):
+    """The count over rectangles agrees with the test of one index, tap by tap and beyond."""
+    cases = [(2, 2, 0, 1), (3, 2, 1, 1), (3, 1, 1, 2), ((2, 4), (1, 3), 1, 1)]
+    for (kernel, stride, padding, dilation), kind in itertools.product(cases, (True, "window")):
+        options = {"stride": stride, "padding": padding, "dilation": dilation, "ceil_mode": True}
+        x = rng.standard_normal((1, 1, 8, 7))
+        y, good = kernels.max_pool2d(x, kernel, **options, return_indices=kind)
+        rows, columns = kernel if isinstance(kernel, tuple) else (kernel, kernel)
+        for at in np.ndindex(y.shape):
+            taken = set()
+            for value in range(-1 if kind is True else 0, x.size + 2):
+                index = good.copy()
+                index[at] = value
+                try:
+                    kernels.max_pool2d_backward(y, index, x.shape, kernel, **options)
+                    taken.add(value)
+                except ValueError as error:
+                    assert f"position {at}, got {value}" in str(error)
+            wanted = set()
+            for r, s in itertools.product(range(rows), range(columns)):
+                u, v = np.broadcast_to(stride, 2)
+                ih = at[2] * u - padding + r * dilation
+                iw = at[3] * v - padding + s * dilation
+                if 0 <= ih < x.shape[2] and 0 <= iw < x.shape[3]:
+                    wanted.add(r * columns + s if kind == "window" else ih * x.shape[3] + iw)
+            assert taken == wanted
+
+
 def test_empty_batch():
     y, index = kernels.max_pool2d(np.empty((0, 2, 6, 6)), 2, return_indices=True)
     assert y.shape == index.shape == (0, 2, 3, 3)

@@ -5,7 +5,7 @@ written once for every tap. Here a window is walked to its end with both in regi
 No tap is tested: a plane of outputs is cut into rectangles whose windows all see the same taps (one in
 the middle, the rest a row or a column wide along the edges), and the loops run over those that exist.
 Where the window is 2×2 or 3×3 its extents are constants to the compiler, which unrolls the walk and
-compares sixteen windows at a time.
+compares along vectors of windows.
 
 A tiny plane is all overhead: passing arrays to a function costs 50 ns, a digit's 4×4 outputs not half
 of that. So one call serves a block of planes, rectangle by rectangle.
@@ -22,7 +22,7 @@ from numba import prange
 from kernels.core import jit
 from kernels.core.windows import interval, taps_below
 
-BLOCK = 1 << 12  # outputs, at the least, between two calls
+BLOCK = 1 << 12  # outputs for one call, or one plane where it has more
 
 
 @jit.parallel
@@ -56,12 +56,9 @@ def max_block(x, first, last, kernel, stride, padding, dilation, indices, window
             top = oh * stride[0] - padding[0] + r0 * dilation[0]
             left = ow * stride[1] - padding[1] + s0 * dilation[1]
             corner = top * width + left, oh * out[1] + ow
+            code = numbers(oh, ow, r0, s0, kernel, stride, padding, dilation, width, window)
             across = last - first, tall, broad
             taps = r1 - r0, s1 - s0
-            if window:
-                code = r0 * kernel[1] + s0, 0, 0, kernel[1], 1
-            else:
-                code = corner[0], stride[0] * width, stride[1], dilation[0] * width, dilation[1]
             if dense and taps == (2, 2) and stride == (2, 2):
                 rectangle(
                     xs, corner, width, size, out[1], across, (2, 2), (2, 2), (1, 1), code, kept, ys
@@ -94,14 +91,25 @@ def stretch(o, outputs, inputs, taps, stride, padding, dilation):
     return high - o, first, last
 
 
+@jit.exact
+def numbers(oh, ow, r0, s0, kernel, stride, padding, dilation, width, window):
+    """Number tap (r0, s0) of window (oh, ow); then, by how much numbers grow from row to row and from
+    column to column of windows, and of taps.
+    """
+    if window:
+        return r0 * kernel[1] + s0, 0, 0, kernel[1], 1
+    top = oh * stride[0] - padding[0] + r0 * dilation[0]
+    left = ow * stride[1] - padding[1] + s0 * dilation[1]
+    return top * width + left, stride[0] * width, stride[1], dilation[0] * width, dilation[1]
+
+
 @jit.exact_inlined
 def rectangle(
     xs, corner, width, size, out_width, across, taps, stride, dilation, code, indices, ys
 ):
     """Fill one rectangle of every plane, of windows that see the same taps.
 
-    `corner` is where it starts in a plane of x and in one of y; `code` is the first window's first
-    number, and by how much numbers grow from row to row and column to column of windows, and of taps.
+    `corner` is where it starts in a plane of x and in one of y; `code` is what `numbers` says of it.
 
     Value and number are chosen, not branched to: which of two values is larger cannot be guessed, and a
     wrong guess costs more than the whole comparison. Positions are unsigned, lest each be tested for
