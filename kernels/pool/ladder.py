@@ -10,7 +10,12 @@ def _per_tap(ns):
 
 
 def _register(problem, direction):
-    """Cost in ns: a large window at stride 1 is not unrolled, while `rows` compares along long rows."""
+    """Cost in ns: a large window at stride 1 is not unrolled, while `rows` compares along long rows.
+
+    The gradient gains by the call that serves several planes; from 28×28 on it is a draw.
+    """
+    if direction == "dx":
+        return (0.4 if problem.h * problem.w < 512 else 0.95) * problem.flops(direction)
     large = problem.kernel[0] * problem.kernel[1] > 9 and problem.stride[1] == 1
     return (0.3 + (0.02 * problem.ow if large else 0)) * problem.flops(direction)
 
@@ -58,7 +63,7 @@ MAX_POOL2D.add(
         "register",
         "a window walked to its end, the winner in registers, no tap tested; blocks of planes over threads",
         "parallel",
-        {"forward": register.max_pool2d},
+        {"forward": register.max_pool2d, "dx": register.max_dx},
         _register,
     )
 )
