@@ -1,17 +1,23 @@
 """What is particular to pooling: parity with indices, ties, NaN, gradients, bad input."""
 
+import contextlib
 import itertools
+import re
 
 import numpy as np
 import pytest
 
 import kernels
 
-RUNGS = [rung.name for rung in kernels.ladder("max_pool2d")]
+RUNGS = {
+    (ladder, direction): [rung.name for rung in kernels.ladder(ladder) if direction in rung.run]
+    for ladder in ("max_pool2d", "avg_pool2d")
+    for direction in ("forward", "dx")
+}
 CASES = list(itertools.product([2, 3, (3, 2)], [None, 1, 2], [0, 1], [1, 2], [False, True]))
 
 
-@pytest.mark.parametrize("rung", RUNGS)
+@pytest.mark.parametrize("rung", RUNGS["max_pool2d", "forward"])
 def test_max_pool_is_pytorchs_to_the_index(rung, rng):
     torch = pytest.importorskip("torch")
     for kernel, stride, padding, dilation, ceil_mode in CASES:
@@ -38,15 +44,36 @@ def test_max_pool_is_pytorchs_to_the_index(rung, rng):
         _, tap = kernels.max_pool2d(x, kernel, **options, return_indices="window", algorithm=rung)
         assert tap.dtype == np.uint8
         dy = rng.standard_normal(y.shape)
+        back = rung if rung in RUNGS["max_pool2d", "dx"] else "auto"
         grads = [
-            kernels.max_pool2d_backward(dy, i, x.shape, kernel, **options, algorithm=rung)
+            kernels.max_pool2d_backward(dy, i, x.shape, kernel, **options, algorithm=back)
             for i in (index, tap)
         ]
         np.testing.assert_array_equal(*grads)
         assert grads[0].sum() == pytest.approx(dy.sum())
 
 
-@pytest.mark.parametrize("rung", RUNGS)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("shape", [(3, 5, 8, 8), (1, 2, 41, 70), (40, 30, 4, 4)])
+def test_max_pool_rungs_agree_to_the_bit(shape, dtype, rng):
+    x = rng.integers(-9, 10, shape).astype(dtype)
+    x[x == 9] = np.nan
+    x[(x == 0) & (rng.random(shape) < 0.5)] = -0.0
+    cases = [(2, 2, 0, 1), (3, 2, 1, 1), (3, 1, 1, 1), (3, 3, 0, 1), ((2, 4), (1, 3), 1, 1)]
+    for kernel, stride, padding, dilation in [*cases, (2, 2, 1, 3), (4, 1, ((0, 2), (2, 1)), 1)]:
+        for ceil_mode, kind in itertools.product((False, True), (False, True, "window")):
+            options = {"stride": stride, "padding": padding, "dilation": dilation}
+            options |= {"ceil_mode": ceil_mode, "return_indices": kind}
+            want, *others = (
+                kernels.max_pool2d(x, kernel, **options, algorithm=rung)
+                for rung in RUNGS["max_pool2d", "forward"]
+            )
+            for got in others:
+                for a, b in zip(got, want) if kind else [(got, want)]:
+                    assert a.tobytes() == b.tobytes()
+
+
+@pytest.mark.parametrize("rung", RUNGS["avg_pool2d", "forward"])
 def test_avg_pool_is_pytorchs(rung, rng):
     torch = pytest.importorskip("torch")
     for (kernel, stride, padding, _, ceil_mode), include in itertools.product(CASES, (True, False)):
@@ -130,6 +157,33 @@ def test_indices_are_checked_before_anything_is_written(value):
         kernels.max_pool2d_backward(np.ones_like(y), index.astype(np.int32), x.shape, 2)
     with pytest.raises(ValueError, match="dy: expected shape"):
         kernels.max_pool2d_backward(np.ones((1, 1, 3, 2)), index, x.shape, 2)
+
+
+def test_every_bad_index_is_found(rng):
+    """The count over rectangles agrees with the test of one index, tap by tap and beyond."""
+    cases = [(2, 2, 0, 1), (3, 2, 1, 1), (3, 1, 1, 2), ((2, 4), (1, 3), 1, 1)]
+    for (kernel, stride, padding, dilation), kind in itertools.product(cases, (True, "window")):
+        options = {"stride": stride, "padding": padding, "dilation": dilation, "ceil_mode": True}
+        x = rng.standard_normal((1, 1, 8, 7))
+        y, good = kernels.max_pool2d(x, kernel, **options, return_indices=kind)
+        rows, columns = kernel if isinstance(kernel, tuple) else (kernel, kernel)
+        for at in np.ndindex(y.shape):
+            wanted = set()
+            for r, s in itertools.product(range(rows), range(columns)):
+                u, v = np.broadcast_to(stride, 2)
+                ih = at[2] * u - padding + r * dilation
+                iw = at[3] * v - padding + s * dilation
+                if 0 <= ih < x.shape[2] and 0 <= iw < x.shape[3]:
+                    wanted.add(r * columns + s if kind == "window" else ih * x.shape[3] + iw)
+            for value in range(-1 if kind is True else 0, x.size + 2):
+                index = good.copy()
+                index[at] = value
+                expected = contextlib.nullcontext()
+                if value not in wanted:
+                    message = re.escape(f"position {at}, got {value}")
+                    expected = pytest.raises(ValueError, match=message)
+                with expected:
+                    kernels.max_pool2d_backward(y, index, x.shape, kernel, **options)
 
 
 def test_empty_batch():

@@ -8,7 +8,8 @@ import numpy as np
 
 from kernels.core import checks, geometry, memory, threads
 from kernels.core.ladder import Job
-from kernels.pool import parallel
+from kernels.pool import indices as taps
+from kernels.pool import register
 from kernels.pool.ladder import AVG_POOL2D, MAX_POOL2D
 from kernels.pool.problem import PoolProblem
 
@@ -119,16 +120,7 @@ def max_pool2d_backward(
     if indices.dtype not in (np.int64, np.uint8):
         raise TypeError(f"indices: expected int64 or uint8, got {indices.dtype}")
     window = indices.dtype == np.uint8
-    found = np.empty(problem.n * problem.c, np.int64)
-    args = (indices, *problem.options, problem.h, problem.w, window, found)
-    threads.run(parallel.first_bad_indices, args, indices.size)
-    if (found >= 0).any():
-        plane = int((found >= 0).argmax())
-        bad = plane * problem.oh * problem.ow + int(found[plane])
-        raise ValueError(
-            f"indices: expected a tap of its own window at position "
-            f"{tuple(map(int, np.unravel_index(bad, indices.shape)))}, got {indices.flat[bad]}"
-        )
+    _check_taps(indices, problem, window)
     shape = (problem.n, problem.c, problem.h, problem.w)
     job = Job("dx", problem, (dy, indices, *problem.options, window), shape)
     return MAX_POOL2D.compute(job, algorithm=algorithm, out=out)
@@ -216,6 +208,21 @@ def avg_pool2d_backward(
     shape = (problem.n, problem.c, problem.h, problem.w)
     job = Job("dx", problem, (dy, *problem.options, problem.limits, include), shape)
     return AVG_POOL2D.compute(job, algorithm=algorithm, out=out)
+
+
+def _check_taps(values: np.ndarray, problem: PoolProblem, window: bool) -> None:
+    """Raise ValueError if an index is no tap of its window."""
+    if window and problem.whole and values.max(initial=0) < problem.kernel[0] * problem.kernel[1]:
+        return
+    args = (values, *problem.options, problem.h, problem.w, window)
+    found = np.empty(max(1, min(problem.n * problem.c, values.size // register.BLOCK)), np.int64)
+    threads.run(taps.count_bad, (*args, found), values.size)
+    if found.any():
+        bad = taps.first_bad(*args)
+        raise ValueError(
+            f"indices: expected a tap of its own window at position "
+            f"{tuple(map(int, np.unravel_index(bad, values.shape)))}, got {values.flat[bad]}"
+        )
 
 
 def _problem(

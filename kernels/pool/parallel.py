@@ -1,13 +1,13 @@
 """Rung 2: the planes of `rows` over threads; no plane reads or writes another's.
 
 Measured on a Zen 5, float32 (the README's table): 2.6 times `rows` on two cores for the maximum of
-8×64×112×112, 3×3 stride 2; 1.2 times for its gradient, half of which is checking the indices.
+8×64×112×112, 3×3 stride 2; 1.2 times for its gradient, half of which was checking the indices.
 """
 
 from numba import prange
 
 from kernels.core import jit
-from kernels.pool import naive, rows
+from kernels.pool import rows
 
 
 @jit.parallel
@@ -40,13 +40,3 @@ def avg_dx(dy, kernel, stride, padding, dilation, limits, include, dx):
     for plane in prange(dx.shape[0] * dx.shape[1]):
         n, c = plane // dx.shape[1], plane % dx.shape[1]
         rows.avg_dx_plane(dy, n, c, kernel, stride, padding, dilation, limits, include, dx)
-
-
-@jit.parallel
-def first_bad_indices(indices, kernel, stride, padding, dilation, height, width, window, found):
-    """Fill found (N·C,) with each plane's first index that is no tap of its window, −1 if none."""
-    for plane in prange(indices.shape[0] * indices.shape[1]):
-        n, c = plane // indices.shape[1], plane % indices.shape[1]
-        found[plane] = naive.first_bad_index(
-            indices[n, c], kernel, stride, padding, dilation, height, width, window
-        )

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from kernels.core import geometry
+
 
 @dataclass(frozen=True)
 class PoolProblem:
@@ -42,6 +44,14 @@ class PoolProblem:
     def limits(self) -> tuple[int, int]:
         """Where the padded input ends, in coordinates of the input."""
         return self.h + self.padding[0][1], self.w + self.padding[1][1]
+
+    @property
+    def whole(self) -> bool:
+        """Whether every tap of every window lies inside the input."""
+        axes = zip((self.h, self.w), (self.oh, self.ow), self.stride, self.kernel, self.dilation)
+        return self.lead == (0, 0) and all(
+            (outputs - 1) * s + geometry.span(k, d) <= inputs for inputs, outputs, s, k, d in axes
+        )
 
     def flops(self, direction: str = "forward") -> int:
         """One comparison or addition for each tap of each window."""
