@@ -158,11 +158,6 @@ def exact(py_func: Callable) -> Any:
     return _compile(py_func, fastmath=False)
 
 
-def exact_inlined(py_func: Callable) -> Any:
-    """Compile as `exact`, into each of its callers: a constant handed over is one to the loop as well."""
-    return _compile(py_func, fastmath=False, inline=True)
-
-
 def parallel(py_func: Any) -> Any:
     """Compile a `prange` loop over threads, with its serial twin as ``.serial``."""
     dispatcher = _compile(py_func, fastmath=False, parallel=True)

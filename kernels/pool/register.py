@@ -105,7 +105,7 @@ def numbers(oh, ow, r0, s0, kernel, stride, padding, dilation, width, window):
     return top * width + left, stride[0] * width, stride[1], dilation[0] * width, dilation[1]
 
 
-@jit.exact_inlined
+@jit.inlined
 def rectangle(
     xs, corner, width, size, out_width, across, taps, stride, dilation, code, indices, ys
 ):
