@@ -5,7 +5,8 @@ import pytest
 
 import kernels
 
-RUNGS = [rung.name for rung in kernels.ladder("conv2d") if rung.growth is None]
+PARTIAL = ["few"]  # rungs that refuse some problems
+RUNGS = [r.name for r in kernels.ladder("conv2d") if r.growth is None and r.name not in PARTIAL]
 WINOGRAD = [rung.name for rung in kernels.ladder("conv2d") if rung.growth]
 
 OPTIONS = [
@@ -294,3 +295,38 @@ def test_a_workspace_limit_leaves_what_needs_less(rng):
         assert (out == 7).all()
     finally:
         kernels.set_workspace_limit(None)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"padding": 1},
+        {"stride": 2, "padding": 3},
+        {"stride": (3, 2), "padding": ((2, 0), (0, 3)), "dilation": (2, 1), "groups": 3},
+        {"stride": (1, 4), "dilation": (1, 3), "activation": "relu"},
+    ],
+)
+@pytest.mark.parametrize("width", [9, 33, 70])
+def test_few_channels_as_the_formula(dtype, options, width, rng):
+    x = rng.standard_normal((2, 3, 23, width)).astype(dtype)
+    w = rng.standard_normal((21, 3 // options.get("groups", 1), 4, 3)).astype(dtype)
+    b = rng.standard_normal(21).astype(dtype)
+    want = kernels.conv2d(*(a.astype(float) for a in (x, w, b)), **options, algorithm="naive")
+    got = kernels.conv2d(x, w, b, **options, algorithm="few")
+    np.testing.assert_allclose(got, want, atol=1e-4 if dtype == np.float32 else 1e-12)
+
+
+def test_few_channels_keep_a_nan_where_it_is_read(rng):
+    x, w = rng.standard_normal((2, 3, 9, 40)), rng.standard_normal((9, 3, 3, 3))
+    x[1, 2, 4, 20] = np.nan
+    y = kernels.conv2d(x, w, algorithm="few")
+    wild = np.zeros(y.shape, bool)
+    wild[1, :, 2:5, 18:21] = True
+    np.testing.assert_array_equal(np.isnan(y), wild)
+
+
+def test_few_channels_says_what_it_is_not_for(rng):
+    x, w = rng.standard_normal((1, 17, 5, 5)), rng.standard_normal((4, 17, 3, 3))
+    with pytest.raises(ValueError, match="few channels, up to 16 in a group, not 17"):
+        kernels.conv2d(x, w, algorithm="few")

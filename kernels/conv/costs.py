@@ -81,6 +81,16 @@ def direct(p, direction):
     return start + 1.88 * multiplied + 60 * ends + copied + 0.2 * weights
 
 
+def few(p, direction):
+    """Whole tiles along rows of outputs, and x copied."""
+    width = simd.columns_of(p.dtype)
+    outputs = p.n * p.groups * _up(p.k // p.groups, simd.ROWS) * p.oh * _up(p.ow, width)
+    copied = (0.07 if p.stride[1] == 1 else 0.23) * p.n * p.c * p.h * p.w
+    return (
+        15000 + 2.1 * _multiplied(p, outputs * p.taps) + 4 * outputs / simd.ROWS / width + copied
+    )
+
+
 def winograd(m):
     """Make the cost for tiles of m × m: transforms of both sides, products in whole tiles, weights packed."""
     points = (m + 2) ** 2
