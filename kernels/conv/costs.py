@@ -86,9 +86,7 @@ def few(p, direction):
     width = simd.columns_of(p.dtype)
     outputs = p.n * p.groups * _up(p.k // p.groups, simd.ROWS) * p.oh * _up(p.ow, width)
     copied = (0.07 if p.stride[1] == 1 else 0.23) * p.n * p.c * p.h * p.w
-    return (
-        15000 + 2.1 * _multiplied(p, outputs * p.taps) + 4 * outputs / simd.ROWS / width + copied
-    )
+    return 15000 + 2.1 * _multiplied(p, outputs * p.taps) + 4 * outputs / simd.ROWS / width + copied
 
 
 def winograd(m):

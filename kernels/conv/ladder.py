@@ -75,7 +75,7 @@ CONV2D = Ladder(
             "few",
             "few channels: vectors along outputs, weights as they are",
             "direct",
-            {"forward": few.conv2d},
+            {"forward": few.conv2d, "dx": few.dx},
             costs.few,
             refuses=few.refuses,
             scratch=few.scratch,

@@ -20,12 +20,15 @@ Source: Zhang, Franchetti and Low, "High Performance Zero-Memory Overhead Direct
 section 3, for the choice of the axis that vectors lie along.
 """
 
-from kernels.conv.few.forward import conv2d, room
+from kernels.conv.few.dx import dx
+from kernels.conv.few.dx import room as dx_room
+from kernels.conv.few.forward import conv2d
+from kernels.conv.few.forward import room as forward_room
 from kernels.core import threads
 
 MOST = 16  # channels of a group
 
-__all__ = ["conv2d", "refuses", "scratch"]
+__all__ = ["conv2d", "dx", "refuses", "scratch"]
 
 
 def refuses(problem, direction):
@@ -38,4 +41,5 @@ def refuses(problem, direction):
 
 def scratch(problem, direction):
     """Elements of scratch: a band for each thread."""
+    room = dx_room if direction == "dx" else forward_room
     return threads.most(), room(problem)
