@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import kernels
+from kernels.core import simd
 
 PARTIAL = ["few"]  # rungs that refuse some problems
 RUNGS = [r.name for r in kernels.ladder("conv2d") if r.growth is None and r.name not in PARTIAL]
@@ -314,7 +315,15 @@ def test_few_channels_as_the_formula(dtype, options, width, rng):
     b = rng.standard_normal(21).astype(dtype)
     want = kernels.conv2d(*(a.astype(float) for a in (x, w, b)), **options, algorithm="naive")
     got = kernels.conv2d(x, w, b, **options, algorithm="few")
-    np.testing.assert_allclose(got, want, atol=1e-4 if dtype == np.float32 else 1e-12)
+    close = 1e-4 if dtype == np.float32 else 1e-12
+    np.testing.assert_allclose(got, want, atol=close)
+    dy, close = rng.standard_normal(got.shape).astype(dtype), 2 * close
+    call = {k: v for k, v in options.items() if k != "activation"} | {"needs": ("x",)}
+    want = kernels.conv2d_backward(
+        *(a.astype(float) for a in (dy, x, w)), **call, algorithm="naive"
+    )
+    got = kernels.conv2d_backward(dy, x, w, **call, algorithm="few")
+    np.testing.assert_allclose(got, want, atol=close)
 
 
 def test_few_channels_keep_a_nan_where_it_is_read(rng):
@@ -324,6 +333,19 @@ def test_few_channels_keep_a_nan_where_it_is_read(rng):
     wild = np.zeros(y.shape, bool)
     wild[1, :, 2:5, 18:21] = True
     np.testing.assert_array_equal(np.isnan(y), wild)
+
+
+def test_few_channels_spread_a_nan_of_dy_over_its_block_and_no_further(rng):
+    x, w = rng.standard_normal((2, 1, 40, 40)), rng.standard_normal((9, 1, 3, 3))
+    dy = rng.standard_normal((2, 9, 40, 40))
+    dy[1, 3, 20, 20] = np.nan
+    options = {"padding": 1, "needs": ("x",)}
+    wild = np.isnan(kernels.conv2d_backward(dy, x, w, **options, algorithm="few"))
+    assert wild[1, 0, 19:22, 19:22].all()  # what the formula makes so
+    rows, columns = wild[1, 0].any(1).nonzero()[0], wild[1, 0].any(0).nonzero()[0]
+    assert not wild[0].any()
+    assert list(columns) == [19, 20, 21]
+    assert len(rows) <= 2 * simd.ROWS
 
 
 def test_few_channels_says_what_it_is_not_for(rng):
