@@ -106,7 +106,7 @@ def rows_of_dx(packed, weights, filters, down, shifts, held, start, plane, pitch
 def fill(packed, filters, down, phases, shifts, held, high, pitch, more, room, dx, size, at, rows):
     """Fill `rows` blocks of dx's rows, from image, channel and row `at` on; `size` rows a block."""
     width, stride = simd.columns(held), phases.shape[0] - 1
-    channels, across = at[2], (dx.shape[3] + stride - 1) // stride
+    flat, channels, across = dx.reshape(dx.size), at[2], (dx.shape[3] + stride - 1) // stride
     for q in range(rows):
         for panel in range(0, channels * size, ROWS):
             for column in range(0, across, width):
@@ -122,10 +122,15 @@ def fill(packed, filters, down, phases, shifts, held, high, pitch, more, room, d
                     for row in range(panel, min(panel + ROWS, channels * size)):
                         ih = at[3] + q * size + row % size
                         if ih < dx.shape[2]:
-                            line = dx[at[0], at[1] + row // size, ih, first:]
+                            plane = at[0] * dx.shape[1] + at[1] + row // size
+                            line = flat[(plane * dx.shape[2] + ih) * dx.shape[3] + first :]
                             source = room[(row - panel) * width :]
-                            for t in range(count):
-                                line[t * stride] = source[t]
+                            if stride == 1:
+                                for t in range(count):
+                                    line[t] = source[t]
+                            else:
+                                for t in range(count):
+                                    line[t * stride] = source[t]
 
 
 @jit.fast
@@ -160,16 +165,24 @@ def share(dy, w, stride, padding, dilation, groups, dx, scratch, part, parts):
         )  # fmt: skip
 
 
+def panels(problem):
+    """Tiles that a column of dx's group takes: panels, blocks of rows; and the offsets of each."""
+    p = problem
+    size = block(p.h, p.c // p.groups, p.r, p.stride[0], p.dilation[0], p.padding[0][0])
+    _, down = offsets(size, p.r, p.stride[0], p.dilation[0], p.padding[0][0])
+    return -(-(p.c // p.groups) * size // ROWS), -(-p.h // size), down
+
+
 def room(problem):
     """Elements of scratch for each thread: a group's packed weights, a tile, a band of dy."""
     p = problem
-    filters, channels, (_, padding, dilation, _) = p.k // p.groups, p.c // p.groups, p.options
-    size = block(p.h, channels, p.r, p.stride[0], dilation[0], padding[0])
-    _, down = offsets(size, p.r, p.stride[0], dilation[0], padding[0])
-    _, reach = offsets(p.stride[1], p.s, p.stride[1], dilation[1], padding[1])
+    filters, channels = p.k // p.groups, p.c // p.groups
+    size = block(p.h, channels, p.r, p.stride[0], p.dilation[0], p.padding[0][0])
+    deep, lines, down = panels(p)
+    _, reach = offsets(p.stride[1], p.s, p.stride[1], p.dilation[1], p.padding[1][0])
     more, pitch = size // p.stride[0], -(-p.w // p.stride[1]) - 1 + reach
-    rows = band(-(-p.h // size), filters, pitch, down, more)
-    weights = -(-channels * size // ROWS) * ROWS * filters * down * p.s
+    rows = band(lines, filters, pitch, down, more)
+    weights = deep * ROWS * filters * down * p.s
     held = filters * (down + (rows - 1) * more) * pitch
     return weights + held + (ROWS + 1) * simd.columns_of(p.dtype)
 
