@@ -50,16 +50,12 @@ def copy(x, shape, plane, channels, top, left, high, pitch, stride, band):
     for c in range(channels):
         start = ((plane + c) * shape[2] + top) * shape[3]
         if stride == 1:
-            count = min(shape[3], pitch + left)
-            for row in range(first, last, ROWS):
-                for column in range(max(0, left), count, width):
-                    some, across = min(ROWS, last - row), min(width, count - column)
-                    block = simd.load_part(
-                        x, start + row * shape[3] + column, shape[3], some, across
-                    )
-                    simd.store_part(
-                        block, band, (c * high + row) * pitch + column - left, pitch, some, across
-                    )
+            low, end = max(0, -left), min(pitch, shape[3] - left)
+            for row in range(first, last):
+                source = x[start + row * shape[3] + left + low :]
+                target = band[(c * high + row) * pitch + low :]
+                for t in range(end - low):
+                    target[t] = source[t]
             continue
         for phase in range(stride):
             low = max(0, (stride - 1 - phase - left) // stride)
