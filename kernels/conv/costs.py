@@ -2,7 +2,7 @@
 
 Each is a sum of what the rung does: a start, multiplies in whole register tiles, elements that are copied,
 turned round, transformed or packed. The factors were fitted to 36 problems, on two threads of a Zen 5 (median
-of prediction over measurement 0.97 to 1.0, quartiles 0.7 to 1.2); what matters is where two rungs cross. They
+of prediction over measurement 0.97 to 1.0, quartiles 0.7 to 1.2), those of `few` to 200 on one; what matters is where two rungs cross. They
 read shapes, options, dtype and vector width, never the data or the number of threads.
 """
 

@@ -1,8 +1,9 @@
-"""Few channels: register tiles whose vectors lie along the outputs of a row.
+"""Rung 5, few channels: register tiles whose vectors lie along the outputs of a row.
 
     y[n, k, oh, ow] = b[k] + Σ_c Σ_r Σ_s x[n, c, oh·u + r·d − p, ow·u + s·d − p] · w[k, c, r, s]
 
-x (N, C, H, W), w (K, C/groups, R, S), y (N, K, OH, OW); 2·N·K·OH·OW·C/groups·R·S FLOPs.
+x (N, C, H, W), w (K, C/groups, R, S), y (N, K, OH, OW); 2·N·K·OH·OW·C/groups·R·S FLOPs,
+and the zeros in dx (below) as many again or twice.
 
 `direct` lays its vectors along filters. For that x is turned round into pixels, the weights are packed, and each
 tile is turned round on its way out; where the sum has 9 or 27 terms, all that costs more than the multiplies.

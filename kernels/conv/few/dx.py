@@ -6,7 +6,8 @@ over the taps that divide. The columns iw = b + u·t of one phase b read dy at f
 along t. Channels alone would leave most of a tile's rows empty: they are filled with A neighbouring rows of
 dx, (c, a) with ih = q·A + a, A a multiple of the stride. Block q reads dy's rows q·A/u + i, the same offsets i
 for every block; where a row does not read an offset, its packed weight is zero. What the zeros cost, the rows
-that are no longer empty win many times over: with one channel and 3×3 filters, eight rows take 10 offsets.
+that are no longer empty win many times over: with one channel and 3×3 filters eight rows read 10 rows of dy, and
+30 % of the multiplies count instead of 3 %.
 
 As 0 · NaN is NaN, a NaN or an infinity in dy reaches the other rows of its block, and no further.
 """

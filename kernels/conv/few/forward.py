@@ -45,7 +45,7 @@ def room(problem):
 def copy(x, shape, plane, channels, top, left, high, pitch, stride, band):
     """Fill band[c][row][remainder][column] with rows from `top` and columns from `left` on; zeros outside."""
     zeros(band, 0, channels * high * pitch)
-    width, each = simd.columns(band), pitch // stride
+    each = pitch // stride
     first, last = max(0, -top), min(high, shape[2] - top)  # rows inside the image
     for c in range(channels):
         start = ((plane + c) * shape[2] + top) * shape[3]
