@@ -65,11 +65,11 @@ def _room(padding, axis):
 
 
 @st.composite
-def conv2d(draw, plain=False):
-    """Draw a convolution; `plain`: 3×3 filters, stride and dilation 1."""
+def conv2d(draw, plain=False, few=False):
+    """Draw a convolution; `plain`: 3×3 filters, stride and dilation 1; `few`: few channels a group."""
     dtype = draw(DTYPES)
     groups = draw(st.sampled_from([1, 1, 2, 3]))
-    channels = draw(st.one_of(st.integers(1, 3), st.sampled_from([15, 17, 32])))
+    channels = draw(st.integers(1, 3) | st.sampled_from([5, 16] if few else [15, 17, 32]))
     filters = draw(st.one_of(st.integers(1, 4), st.sampled_from([16, 31, 33])))
     kernel = (3, 3) if plain else draw(st.tuples(st.integers(1, 4), st.integers(1, 4)))
     dilation = 1 if plain else draw(st.sampled_from([1, 2, (1, 3), (2, 1)]))
@@ -207,6 +207,7 @@ PROBLEMS = {
 }
 # Rungs that do some problems only draw theirs.
 ONLY = {("conv2d", name): conv2d(plain=True) for name in ("winograd_2x2", "winograd_4x4")}
+ONLY["conv2d", "few"] = conv2d(few=True)
 
 
 def problems(ladder, rung):

@@ -82,7 +82,7 @@ def transpose(a, c, rows, width, keep):
 
 @njit(error_model="numpy")
 def places(a, b, c, numbers):
-    tile, at = simd.row_of(b, 1), simd.places_of(numbers, 2)
+    tile, at = simd.row_of(b, 1) + simd.rows_of(b, 3), simd.places_of(numbers, 2)
     for k in range(5):
         tile = simd.multiply_add_at(tile, a, at, k, b, k * simd.columns(b))
         tile = simd.multiply_add(tile, a, k, 3, b, k * simd.columns(b))

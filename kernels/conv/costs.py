@@ -2,10 +2,11 @@
 
 Each is a sum of what the rung does: a start, multiplies in whole register tiles, elements that are copied,
 turned round, transformed or packed. The factors were fitted to 36 problems, on two threads of a Zen 5 (median
-of prediction over measurement 0.97 to 1.0, quartiles 0.7 to 1.2); what matters is where two rungs cross. They
+of prediction over measurement 0.97 to 1.0, quartiles 0.7 to 1.2), those of `few` to 200 on one; what matters is where two rungs cross. They
 read shapes, options, dtype and vector width, never the data or the number of threads.
 """
 
+from kernels.conv.few import panels as few_panels
 from kernels.core import simd
 
 NAIVE = {"forward": 0.9, "dx": 3.6, "dw": 0.4, "db": 1.0}  # a FLOP
@@ -79,6 +80,22 @@ def direct(p, direction):
     ends = rows / simd.ROWS * panels / width
     multiplied = _multiplied(p, rows * panels * sums * taps)
     return start + 1.88 * multiplied + 60 * ends + copied + 0.2 * weights
+
+
+def few(p, direction):
+    """Whole tiles along rows of outputs, and x copied; or dy copied, whole tiles and dx's rows taken from them."""
+    width = simd.columns_of(p.dtype)
+    if direction == "dx":
+        panels, rows, offsets = few_panels(p)
+        tiles = p.n * p.groups * panels * rows * p.stride[1] * _up(-(-p.w // p.stride[1]), width)
+        multiplied = _multiplied(
+            p, tiles * simd.ROWS * (p.k // p.groups) * offsets * p.s / p.stride[1]
+        )
+        copied = 0.35 * p.n * p.c * p.h * p.w + 0.06 * p.n * p.k * p.oh * p.ow
+        return 20000 + 2.2 * multiplied + 34 * tiles / width + copied
+    outputs = p.n * p.groups * _up(p.k // p.groups, simd.ROWS) * p.oh * _up(p.ow, width)
+    copied = (0.07 if p.stride[1] == 1 else 0.23) * p.n * p.c * p.h * p.w
+    return 15000 + 2.1 * _multiplied(p, outputs * p.taps) + 4 * outputs / simd.ROWS / width + copied
 
 
 def winograd(m):

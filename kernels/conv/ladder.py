@@ -1,6 +1,6 @@
 """The rungs of conv2d."""
 
-from kernels.conv import costs, direct, im2col, naive, parallel, reordered, winograd
+from kernels.conv import costs, direct, few, im2col, naive, parallel, reordered, winograd
 from kernels.core.ladder import Ladder, Pack, Rung
 
 
@@ -70,6 +70,15 @@ CONV2D = Ladder(
                 "forward": Pack(direct.packed, direct.pack_forward),
                 "dx": Pack(direct.packed, direct.pack_dx),
             },
+        ),
+        Rung(
+            "few",
+            "few channels: vectors along outputs, weights as they are",
+            "direct",
+            {"forward": few.conv2d, "dx": few.dx},
+            costs.few,
+            refuses=few.refuses,
+            scratch=few.scratch,
         ),
         _winograd(
             "winograd_2x2", 2, "fewer multiplies: 16 for 2×2 outputs instead of 36", "direct"

@@ -87,6 +87,24 @@ def row_of(typing, values, start):
 
 
 @intrinsic
+def rows_of(typing, values, start):
+    """A tile of ROWS broadcasts."""
+    tile = TileType(values.dtype)
+
+    def build(context, builder, signature, args):
+        vector = vector_of(values.dtype)
+        value = ir.Constant(context.get_value_type(tile), ir.Undefined)
+        place = address(context, builder, values, *args)
+        for i in range(ROWS):
+            row = splat(builder, builder.load(builder.gep(place, [I64(i)])), vector)
+            for v in range(VECTORS):
+                value = builder.insert_value(value, row, i * VECTORS + v)
+        return value
+
+    return tile(values, types.int64), build
+
+
+@intrinsic
 def relu(typing, tile):
     """Each vector compared with zero: below it zero, else (and where it is NaN) itself."""
 

@@ -33,6 +33,11 @@ def row_of(values: np.ndarray, start: int) -> Any:
     return zero(values) + values[start : start + columns(values)]
 
 
+def rows_of(values: np.ndarray, start: int) -> Any:
+    """Return a tile whose row i is values[start + i] throughout."""
+    return zero(values) + values[start : start + ROWS, None]
+
+
 def relu(tile: Any) -> Any:
     """Clip below at zero; NaN stays."""
     return np.where(tile < 0, tile.dtype.type(0), tile)
@@ -108,6 +113,11 @@ def _zero(like):
 @overload(row_of)
 def _row_of(values, start):
     return lambda values, start: lowering.row_of(values, start)
+
+
+@overload(rows_of)
+def _rows_of(values, start):
+    return lambda values, start: lowering.rows_of(values, start)
 
 
 @overload(relu)
