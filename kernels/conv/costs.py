@@ -95,7 +95,7 @@ def few(p, direction):
         return 20000 + 2.2 * multiplied + 34 * tiles / width + copied
     outputs = p.n * p.groups * _up(p.k // p.groups, simd.ROWS) * p.oh * _up(p.ow, width)
     copied = (0.07 if p.stride[1] == 1 else 0.23) * p.n * p.c * p.h * p.w
-    return 15000 + 2.1 * _multiplied(p, outputs * p.taps) + 4 * outputs / simd.ROWS / width + copied
+    return 15000 + 2.3 * _multiplied(p, outputs * p.taps) + 4 * outputs / simd.ROWS / width + copied
 
 
 def winograd(m):

@@ -2,8 +2,8 @@
 
     y[n, k, oh, ow] = b[k] + Σ_c Σ_r Σ_s x[n, c, oh·u + r·d − p, ow·u + s·d − p] · w[k, c, r, s]
 
-x (N, C, H, W), w (K, C/groups, R, S), y (N, K, OH, OW); 2·N·K·OH·OW·C/groups·R·S FLOPs,
-and the zeros in dx (below) as many again or twice.
+x (N, C, H, W), w (K, C/groups, R, S), y (N, K, OH, OW); 2·N·K·OH·OW·C/groups·R·S FLOPs;
+in dx (below) zeros are multiplied beside them.
 
 `direct` lays its vectors along filters. For that x is turned round into pixels, the weights are packed, and each
 tile is turned round on its way out; where the sum has 9 or 27 terms, all that costs more than the multiplies.
@@ -16,9 +16,9 @@ cache.
 The gradient of the data writes few channels: a tile of COLUMNS neighbours in a row of dx × (channel, row) pairs
 of a block of its rows (see `dx`).
 
-Measured on one thread of a Zen 5, float32: 32×1×28×28 → 32, 3×3 from 0.174 to 0.113 ms; 16×3×32×32 → 16, 3×3
-from 0.298 to 0.079 ms; 8×3×224×224 → 64, 3×3 from 16.5 to 6.4 ms. With 147 terms (7×7 of 3 channels) the two
-are equal. dx: 8×3×224×224 from 64, 7×7, stride 2 from 86 to 17 ms; 32×1×28×28 from 32, 3×3 from 2.1 to 0.35 ms.
+Measured on one thread of a Zen 5, float32: 32×1×28×28 → 32, 3×3 from 0.175 to 0.120 ms; 16×3×32×32 → 16, 3×3
+from 0.299 to 0.082 ms; 8×3×224×224 → 64, 3×3 from 16.4 to 6.1 ms. With 147 terms (7×7 of 3 channels)
+`direct` is ahead, 8.4 to 9.0 ms. dx: 8×3×224×224 from 64, 7×7, stride 2 from 118 to 16 ms; 32×1×28×28 from 32, 3×3 from 2.0 to 0.39 ms.
 
 Source: Zhang, Franchetti and Low, "High Performance Zero-Memory Overhead Direct Convolutions", ICML 2018,
 section 3, for the choice of the axis that vectors lie along.
