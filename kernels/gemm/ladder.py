@@ -4,46 +4,70 @@ from functools import partial
 
 from kernels.core import simd, threads
 from kernels.core.ladder import Ladder, Rung
-from kernels.gemm import blocked, microkernel, naive, parallel, reordered
+from kernels.gemm import blocked, microkernel, naive, parallel, register, reordered
+
+# Costs are nanoseconds, fitted to medians measured on two threads of a Zen 5, float32: 16 shapes from
+# 16×64 · 64×64 to 1024³, both transpositions.
 
 
-def _rate(flops_per_ns, transposed_b=None):
-    """Cost in ns at a measured rate; `transposed_b` where B read transposed has another."""
-
-    def cost(problem, direction):
-        slow = transposed_b is not None and problem.transpose_b
-        return problem.flops() / (transposed_b if slow else flops_per_ns)
-
-    return cost
+def _naive(p, direction):
+    return p.flops() / (10.0 if p.transpose_b else 1.0)
 
 
-def _packing(flops_per_ns):
-    """Cost in ns: the product at its rate, and the packing of both panels for each block of C."""
-
-    def cost(p, direction):
-        down, across = -(-p.m // blocked.BM), -(-p.n // blocked.BN)
-        packed = p.batch * p.k * (p.m * across + p.n * down)
-        return 8000 + p.flops() / flops_per_ns + packed
-
-    return cost
+def _reordered(p, direction):
+    """Rows of C read along; where B is read transposed, dot products along k: short ones do not pay."""
+    along, short = (p.k, 12) if p.transpose_b else (p.n, 60)
+    return p.flops() * (1 + short / max(1, along)) / (45.0 * 4 / p.itemsize)
 
 
-def _panels(problem, direction):
+def _panels(p):
+    """Packing for every block, on one core: five times as long where a line goes to a column."""
+    a = (0.7 if p.transpose_a else 0.14) * p.m * -(-p.n // blocked.BN)
+    b = (0.7 if p.transpose_b else 0.14) * p.n * -(-p.m // blocked.BM)
+    return p.batch * p.k * (a + b) * p.itemsize / 4
+
+
+def _blocked(p, direction):
+    """Rows of a panel, with a start and an end that is no whole vector, the packing, and C."""
+    columns = p.n + 24 * -(-p.n // blocked.BN) + 3 * (p.n % 16)
+    multiplied = 2 * p.batch * p.m * p.k * columns / (120.0 * 4 / p.itemsize)
+    return 500 + multiplied + _panels(p) + 0.26 * p.batch * p.m * p.n
+
+
+def _shared(p, alone):
+    """What two threads take for it: the larger half of its blocks, and their waking where that pays."""
+    blocks = max(1, p.batch * -(-p.m // blocked.BM) * -(-p.n // blocked.BN))
+    return alone if p.work() < threads.GRAIN else 4000 + alone * -(-blocks // 2) / blocks
+
+
+def _parallel(p, direction):
+    return _shared(p, _blocked(p, direction))
+
+
+def _register(p, direction):
+    """Whole tiles at their rate, what is left over at an eighth of it, the packing, and C."""
+    whole = (p.m - p.m % register.ROWS) * (p.n - p.n % register.COLUMNS)
+    share = 0.42 if simd.BITS == 512 else 0.25  # the sums fill more than 16 registers
+    rate = share * simd.BITS * 4 / p.itemsize  # 215 FLOPs in a ns for float32 and 512 bits
+    multiplied = 2 * p.batch * p.k * (whole + 8 * (p.m * p.n - whole)) / rate
+    return _shared(p, 500 + multiplied + _panels(p) + 0.14 * p.batch * p.m * p.n)
+
+
+def _microkernel(p, direction):
+    """Whole tiles at their rate, B and a transposed A packed, C, and two regions for each BK of each matrix."""
+    tiles = -(-p.m // simd.ROWS) * -(-p.n // simd.columns_of(p.dtype))
+    flops = 2 * tiles * simd.ROWS * simd.columns_of(p.dtype) * p.k
+    rate = 0.86 * simd.BITS * 4 / p.itemsize  # 440 FLOPs in a ns for float32 and 512 bits
+    moved = p.k * (0.06 * p.n + (0.14 if p.transpose_a else 0) * p.m) + 0.02 * p.m * p.n
+    return p.batch * (5000 * -(-p.k // microkernel.BK) + flops / rate + moved)
+
+
+def _room(problem, direction):
     return blocked.PANELS
 
 
-def _panels_each(problem, direction):
+def _room_each(problem, direction):
     return blocked.PANELS * max(1, parallel.parts(problem.batch, problem.m, problem.n))
-
-
-def _tile(p, direction):
-    """Cost in ns: whole tiles at their rate, the packing, and two regions for each BK of each matrix."""
-    width = simd.columns_of(p.dtype)
-    tiles = -(-p.m // simd.ROWS) * -(-p.n // width)
-    flops = 2 * tiles * simd.ROWS * width * p.k
-    rate = 0.6 * simd.BITS * 4 / p.itemsize  # about 300 FLOPs in a ns for float32 and 512 bits
-    packed = 0.5 * p.k * (p.m + p.n)
-    return p.batch * (20000 + 5000 * (p.k // microkernel.BK) + flops / rate + packed)
 
 
 MATMUL = Ladder(
@@ -56,39 +80,45 @@ MATMUL = Ladder(
             "the formula: a row of A against a column of B",
             None,
             dict.fromkeys(("forward", "da", "db"), naive.matmul),
-            _rate(1.0, 10.0),
+            _naive,
         ),
         Rung(
             "reordered",
             "unit stride: j innermost, so rows of B and C are read along",
             "naive",
             dict.fromkeys(("forward", "da", "db"), reordered.matmul),
-            _rate(20.0, 15.0),
+            _reordered,
         ),
         Rung(
             "blocked",
             "panels packed for the caches; eight multiplies a visit to C",
             "reordered",
             dict.fromkeys(("forward", "da", "db"), blocked.matmul),
-            _packing(36.0),
-            scratch=_panels,
+            _blocked,
+            scratch=_room,
         ),
         Rung(
             "parallel",
             "blocks of C over threads",
             "blocked",
             dict.fromkeys(("forward", "da", "db"), parallel.matmul),
-            _packing(
-                37.0
-            ),  # never slower than blocked: where threads do not pay it is the same loop
-            scratch=_panels_each,
+            _parallel,
+            scratch=_room_each,
+        ),
+        Rung(
+            "register",
+            "4 rows × 32 columns of C summed in registers, in plain loops",
+            "parallel",
+            dict.fromkeys(("forward", "da", "db"), register.matmul),
+            _register,
+            scratch=register.scratch,
         ),
         Rung(
             "microkernel",
-            "C in tiles that stay in registers, fed from packed panels",
-            "parallel",
+            "the tile spelled out in vectors, fed from panels packed once",
+            "register",
             dict.fromkeys(("forward", "da", "db"), microkernel.matmul),
-            _tile,
+            _microkernel,
             scratch=microkernel.scratch,
         ),
     ],
