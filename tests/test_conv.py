@@ -60,9 +60,10 @@ def test_adjoint_identity(rng, rung):
     y = kernels.conv2d(x, w, **options, algorithm=rung)
     dy = rng.standard_normal(y.shape)
     dx = kernels.conv2d_backward(dy, x, w, **options, needs=("x",), algorithm=rung)
-    dw = kernels.conv2d_backward(dy, x, w, **options, needs=("w",), algorithm=rung)
     assert np.vdot(dy, y) == pytest.approx(np.vdot(dx, x), rel=1e-12)
-    assert np.vdot(dy, y) == pytest.approx(np.vdot(dw, w), rel=1e-12)
+    if "dw" in kernels.ladder("conv2d")[rung].run:
+        dw = kernels.conv2d_backward(dy, x, w, **options, needs=("w",), algorithm=rung)
+        assert np.vdot(dy, y) == pytest.approx(np.vdot(dw, w), rel=1e-12)
 
 
 def test_gradients_by_central_differences(rng):

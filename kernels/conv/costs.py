@@ -7,6 +7,7 @@ read shapes, options, dtype and vector width, never the data or the number of th
 """
 
 from kernels.conv.few import panels as few_panels
+from kernels.conv.register import tile
 from kernels.core import simd
 
 NAIVE = {"forward": 0.9, "dx": 3.6, "dw": 0.4, "db": 1.0}  # a FLOP
@@ -46,6 +47,31 @@ def parallel(p, direction):
     row, unit, strided = ROW[direction]
     element = unit if p.stride[1] == 1 else strided
     return START[direction] + p.n * p.k * p.taps * p.oh * (row + element * p.ow)
+
+
+def register(p, direction):
+    """Tiles at their rate, the rows of the bands copied, and the way from the tiles to the outputs."""
+    if direction == "forward":
+        filters, channels, high, wide, step = (
+            p.k // p.groups,
+            p.c // p.groups,
+            p.oh,
+            p.ow,
+            p.stride[1],
+        )
+        rows, row, start = p.n * p.c * p.h, p.w, 20000
+    else:
+        filters, channels, high, wide, step = p.c // p.groups, p.k // p.groups, p.h, p.w, 1
+        rows, row, start = p.n * p.k * p.oh, p.ow, 25000 + 0.5 * p.k * p.taps
+    lone = filters % tile.ROWS  # by themselves, at half the rate
+    positions = high * (wide + (p.s - 1) * p.dilation[1] // step)
+    tiled = p.n * p.groups * (filters - lone) * _up(positions, tile.COLUMNS)
+    others = p.n * p.groups * lone * _up(positions, tile.LONE)
+    multiplied = _multiplied(p, (tiled + 2 * others) * channels * p.r * p.s)
+    factor = 2.7 if simd.BITS == 512 else 4.3  # the sums fill more than 16 registers
+    element = 1.2 if step > 1 else 0.08 + min(0.25, channels / 500)  # many outgrow the second cache
+    copied = rows * (5.5 + element * row)
+    return start + factor * multiplied + copied + 0.2 * tiled + 0.05 * others
 
 
 def im2col(p, direction):

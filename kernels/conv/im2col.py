@@ -1,4 +1,4 @@
-"""Rung 3: convolution lowered to matrix products.
+"""Rung 4: convolution lowered to matrix products.
 
 `parallel` loads and stores an output for every multiply. Here the windows of the input become the
 columns of a matrix, so that the whole convolution is the product

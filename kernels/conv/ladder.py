@@ -1,6 +1,6 @@
 """The rungs of conv2d."""
 
-from kernels.conv import costs, direct, few, im2col, naive, parallel, reordered, winograd
+from kernels.conv import costs, direct, few, im2col, naive, parallel, register, reordered, winograd
 from kernels.core.ladder import Ladder, Pack, Rung
 
 
@@ -50,6 +50,14 @@ CONV2D = Ladder(
             "reordered",
             {"forward": parallel.conv2d, "dx": parallel.dx, "dw": parallel.dw, "db": parallel.db},
             costs.parallel,
+        ),
+        Rung(
+            "register",
+            "a few filters × neighbouring outputs summed in registers, in plain loops",
+            "parallel",
+            {"forward": register.conv2d, "dx": register.dx},
+            costs.register,
+            scratch=register.scratch,
         ),
         Rung(
             "im2col",
