@@ -126,3 +126,11 @@ BAD = [
 def test_bad_input(call, error, match):
     with pytest.raises(error, match=match):
         call(np.ones((3, 4)), np.ones((4, 5)))
+
+
+@pytest.mark.parametrize(
+    "shapes", [((3, 2, 0), (3, 0, 4)), ((2, 3, 0), (0, 4)), ((0, 2, 3), (0, 3, 4))]
+)
+def test_a_sum_over_nothing_is_zero_in_a_batch_too(shapes):
+    a, b = (np.ones(shape) for shape in shapes)
+    np.testing.assert_array_equal(kernels.matmul(a, b), a @ b)

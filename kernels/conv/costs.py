@@ -137,6 +137,8 @@ def winograd(m):
         sums, outs = (filters, channels) if direction == "dx" else (channels, filters)
         weights = points * p.groups * _up(outs, width) * sums
         packed = (0.1 if weights <= CACHE else 0.25) * weights
+        if direction == "dx":  # filters lie far apart in w
+            packed *= 1.6
         moved = p.groups * tiles * (into * _up(sums, 16) + back * _up(outs, 16))
         if direction == "dw":
             products = points * p.groups * tiles * _up(channels, width) * _up(filters, 16)

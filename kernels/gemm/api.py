@@ -229,9 +229,8 @@ def _batched(x: np.ndarray, leading: tuple[int, ...]) -> np.ndarray:
     """Reshape to (1, …) where one matrix serves the whole batch, to (batch, …) where each has its own."""
     if math.prod(x.shape[:-2]) == 1:
         return x.reshape(1, *x.shape[-2:])
-    return checks.native_contiguous(np.broadcast_to(x, leading + x.shape[-2:])).reshape(
-        -1, *x.shape[-2:]
-    )
+    whole = checks.native_contiguous(np.broadcast_to(x, leading + x.shape[-2:]))
+    return whole.reshape(math.prod(leading), *x.shape[-2:])
 
 
 def linear(

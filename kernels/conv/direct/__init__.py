@@ -15,8 +15,8 @@ The gradient of the data is the same walk over dy: dx[ih] gathers dy[(ih + pad �
 divide, and for the rows ih = a + u·q of one phase these are fixed taps. The gradient of the weights sums over
 positions; see `dw`.
 
-Measured on a Zen 5, float32 (the README's table): 8×64×56×56 → 64, 3×3: 3.3 times `im2col` forward, 3.8 for
-dx, 7.6 for dw; one core runs at 250 of the 270 GFLOP/s that its units can do. An earlier design laid vectors
+Measured on a Zen 5, float32 (the README's table): 8×64×56×56 → 64, 3×3: 3.6 times `im2col` forward, 3.8 for
+dx, 7.2 for dw; one core runs at 250 of the 270 GFLOP/s that its units can do. An earlier design laid vectors
 along outputs: no transposition, but rows of 7 or 14 outputs left up to a third of a vector empty, and it ran at
 half of this there.
 

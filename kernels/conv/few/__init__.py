@@ -1,4 +1,4 @@
-"""Rung 5, few channels: register tiles whose vectors lie along the outputs of a row.
+"""Rung 6, few channels: register tiles whose vectors lie along the outputs of a row.
 
     y[n, k, oh, ow] = b[k] + Σ_c Σ_r Σ_s x[n, c, oh·u + r·d − p, ow·u + s·d − p] · w[k, c, r, s]
 

@@ -8,9 +8,9 @@ does one unit of work (some rows of tiles: into the domain, a matrix product for
 it in one thread's cache; `run` deals units out; `dw` transposes everything. `error` says how exact it is.
 
 Two rungs, one for each m, and one compiled code for both. Measured on a Zen 5, float32, two cores (the
-README's table), against `direct`, 3×3: 8×64×56×56 → 64 1.7 times with m = 2 and 2.8 with m = 4; 8×128×28×28 → 128
-2.0 and 3.0; 8×512×7×7 → 512, where 7 is no multiple of 4 and the weights in the domain outgrow the caches, 1.4
-and 1.4.
+README's table), against `direct`, 3×3: 8×64×56×56 → 64 1.6 times with m = 2 and 2.5 with m = 4 (dw 2.4);
+8×128×28×28 → 128 2.0 and 3.0; 8×512×7×7 → 512, where 7 is no multiple of 4 and the weights in the domain outgrow
+the caches, 1.4 and 1.3.
 
 Memory: the packed weights, (m + 2)²/9 times as large as w, and for each thread a unit's tiles, about
 (m + 2)²·64·(C + K) elements. Source: Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks", CVPR
