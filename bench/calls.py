@@ -6,6 +6,7 @@ first and then what the operation keeps: its inputs, its output, or the winners 
 
 from __future__ import annotations
 
+import functools
 import inspect
 from typing import Any
 
@@ -43,6 +44,12 @@ def inputs(
     return (dy, *arrays), options
 
 
+@functools.cache
+def _asks_for_needs(function: Any) -> bool:
+    """Whether it computes several gradients. Looked up once: a look takes longer than a small call."""
+    return "needs" in inspect.signature(function).parameters
+
+
 def ours(
     name: str,
     direction: str,
@@ -54,7 +61,7 @@ def ours(
 ) -> np.ndarray:
     """Call the public function."""
     function = getattr(kernels, name if direction == "forward" else f"{name}_backward")
-    if "needs" in inspect.signature(function).parameters:
+    if _asks_for_needs(function):
         options = {**options, "needs": (direction.removeprefix("d"),)}
     return function(*arrays, **options, algorithm=algorithm, out=out)
 

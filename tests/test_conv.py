@@ -424,3 +424,12 @@ def test_few_channels_says_what_it_is_not_for(rng):
     x, w = rng.standard_normal((1, 17, 5, 5)), rng.standard_normal((4, 17, 3, 3))
     with pytest.raises(ValueError, match="few channels, up to 16 in a group, not 17"):
         kernels.conv2d(x, w, algorithm="few")
+
+
+def test_strict_precision_multiplies_no_zeros(rng):
+    dy, w = rng.standard_normal((1, 4, 8, 8)), rng.standard_normal((4, 1, 3, 3))
+    x = rng.standard_normal((1, 1, 10, 10))
+    with kernels.precision("strict"):
+        kernels.conv2d(x, w, algorithm="few")
+        with pytest.raises(ValueError, match=r"spreads a NaN.*'strict'"):
+            kernels.conv2d_backward(dy, x, w, needs=("x",), algorithm="few")

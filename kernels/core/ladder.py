@@ -17,7 +17,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from kernels.core import checks, memory, threads
+from kernels.core import checks, memory, precision, threads
+
+REMEMBERED = 4096  # choices that a ladder keeps
 
 
 def _accepts(problem: Any, direction: str) -> str | None:
@@ -159,6 +161,7 @@ class Ladder:
     family: str
     directions: tuple[str, ...]
     rungs: list[Rung] = field(default_factory=list)
+    _chosen: dict[tuple, Rung] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         for rung in self.rungs:
@@ -274,6 +277,16 @@ class Ladder:
                     f"algorithm: {algorithm!r} cannot do {direction} of this {self.name}: {reason}"
                 )
             return rung
+        # choosing takes longer than a small problem: the answer is kept, with all that it hangs on
+        key = (problem, direction, len(self.rungs), memory.workspace_limit(), precision.strict())
+        best = self._chosen.get(key)
+        if best is None:
+            if len(self._chosen) >= REMEMBERED:
+                self._chosen.clear()
+            best = self._chosen[key] = self._cheapest(problem, direction)
+        return best
+
+    def _cheapest(self, problem: Any, direction: str) -> Rung:
         best, least = None, float("inf")
         for rung in self.rungs:
             if rung.target == "cpu" and self.refusal(rung, problem, direction) is None:

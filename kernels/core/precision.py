@@ -24,7 +24,8 @@ class precision:
     level : {"default", "strict"}
         "default" lets ``algorithm="auto"`` take a rung that trades accuracy for fewer multiplies, where its
         error stays below 1e-4 of the output's scale (Winograd convolution). "strict" leaves those out: every
-        result is a plain sum of products, and such a rung asked for by name is refused.
+        result is the formula's sum of products and nothing else (no zeros multiplied, which would spread a
+        NaN), and a rung that does otherwise, asked for by name, is refused.
 
     Raises
     ------

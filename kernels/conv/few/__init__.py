@@ -28,7 +28,7 @@ from kernels.conv.few.dx import dx, panels
 from kernels.conv.few.dx import room as dx_room
 from kernels.conv.few.forward import conv2d
 from kernels.conv.few.forward import room as forward_room
-from kernels.core import threads
+from kernels.core import precision, threads
 
 MOST = 16  # channels of a group
 
@@ -40,6 +40,10 @@ def refuses(problem, direction):
     channels = problem.c // problem.groups
     if channels > MOST:
         return f"it is for few channels, up to {MOST} in a group, not {channels}"
+    if direction == "dx" and precision.strict():
+        return (
+            "it multiplies by zeros, which spreads a NaN over its block, and precision is 'strict'"
+        )
     return None
 
 
