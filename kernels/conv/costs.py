@@ -103,9 +103,8 @@ def direct(p, direction):
         rows, outs, sums, taps = _up(one, simd.ROWS) * phases, channels, filters, area / phases
         start, copied = 35000, 0.21 * y + (0.0 if phases == 1 else 0.47) * x
     panels = p.groups * _up(outs, width)
-    ends = rows / simd.ROWS * panels / width
     multiplied = _multiplied(p, rows * panels * sums * taps)
-    return start + 1.88 * multiplied + 60 * ends + copied + 0.2 * weights
+    return start + 1.88 * multiplied + 0.23 * rows * panels + copied + 0.2 * weights
 
 
 def few(p, direction):
@@ -136,7 +135,7 @@ def winograd(m):
         tiles = p.n * -(-size[0] // m) * -(-size[1] // m)
         sums, outs = (filters, channels) if direction == "dx" else (channels, filters)
         weights = points * p.groups * _up(outs, width) * sums
-        packed = (0.1 if weights <= CACHE else 0.25) * weights
+        packed = (0.1 if weights <= CACHE else 0.2) * weights
         if direction == "dx":  # filters lie far apart in w
             packed *= 1.6
         moved = p.groups * tiles * (into * _up(sums, 16) + back * _up(outs, 16))
