@@ -11,7 +11,7 @@ import pytest
 import kernels
 from bench import errors
 from kernels.conv.winograd import error
-from kernels.core import simd
+from kernels.core import precision, simd
 from kernels.core.simd import width
 
 PARTIAL = ["few"]  # rungs that refuse some problems
@@ -433,3 +433,13 @@ def test_strict_precision_multiplies_no_zeros(rng):
         kernels.conv2d(x, w, algorithm="few")
         with pytest.raises(ValueError, match=r"spreads a NaN.*'strict'"):
             kernels.conv2d_backward(dy, x, w, needs=("x",), algorithm="few")
+
+
+def test_blocks_of_precision_that_threads_open_at_once_leave_no_trace():
+    one, other = (
+        kernels.precision("strict"),
+        kernels.precision("strict"),
+    )  # both before either's block
+    with one, other:
+        assert precision.strict()
+    assert not precision.strict()

@@ -8,8 +8,11 @@ from typing import Any
 from kernels.core import checks
 
 LEVELS = ("default", "strict")
+REMEMBERED = 64  # settings that may still turn out to be blocks
 
-_level: str = "default"  # what the process was set to
+# What the process was set to: the last counts. A call that turns out to open a block takes its own back,
+# and only its own, for another thread may have called in between.
+_settings: list[precision] = []
 _inside: contextvars.ContextVar[str | None] = contextvars.ContextVar("precision", default=None)
 
 
@@ -34,14 +37,14 @@ class precision:
     """
 
     def __init__(self, level: str) -> None:
-        global _level
-        self._level = checks.choice("level", level, LEVELS)
-        self._before, _level = _level, self._level
+        self.level = checks.choice("level", level, LEVELS)
+        _settings.append(self)
+        del _settings[:-REMEMBERED]
 
     def __enter__(self) -> precision:
-        global _level
-        _level = self._before
-        self._token = _inside.set(self._level)
+        if self in _settings:
+            _settings.remove(self)
+        self._token = _inside.set(self.level)
         return self
 
     def __exit__(self, *error: Any) -> None:
@@ -50,4 +53,5 @@ class precision:
 
 def strict() -> bool:
     """Whether rungs that trade accuracy for speed are left out now."""
-    return (_inside.get() or _level) == "strict"
+    level = _inside.get() or (_settings[-1].level if _settings else LEVELS[0])
+    return level == "strict"
