@@ -37,6 +37,15 @@ def inputs(
         return (dy, winners, arrays[0].shape, arrays[1]), options
     if name == "avg_pool2d":
         return (dy, arrays[0].shape, arrays[1]), options
+    if name == "lp_pool2d":
+        return (dy, arrays[0], y, arrays[1]), options
+    if name == "adaptive_avg_pool2d":
+        return (dy, arrays[0].shape), options
+    if name == "adaptive_max_pool2d":
+        _, winners = kernels.adaptive_max_pool2d(*arrays, return_indices=True)
+        return (dy, winners, arrays[0].shape), options
+    if name == "max_unpool2d":
+        return (dy, arrays[1]), options
     if name == "dropout":
         return (dy, arrays[1]), options
     if name in ("conv2d", "linear"):

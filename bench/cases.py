@@ -81,6 +81,25 @@ def _window(size: int) -> Plain:
     return Plain(f"window {size}×{size}", lambda rng: size)
 
 
+def _size(size: int) -> Plain:
+    return Plain(f"to {size}×{size}", lambda rng: size)
+
+
+def _places(n: int, c: int, size: int) -> Plain:
+    """Where the maxima of 2×2 windows might have been."""
+
+    def draw(rng: np.random.Generator) -> np.ndarray:
+        down, across = rng.integers(0, 2, (2, n, c, size, size))
+        rows, columns = np.mgrid[:size, :size]
+        return (2 * rows + down) * 2 * size + 2 * columns + across
+
+    return Plain("places", draw)
+
+
+def _plane(n: int, c: int, size: int) -> Plain:
+    return Plain(f"to {size}×{size}", lambda rng: (n, c, size, size))
+
+
 def _labels(count: int, classes: int) -> Plain:
     return Plain("class indices", lambda rng: rng.integers(0, classes, count))
 
@@ -152,12 +171,26 @@ CASES = [
     Case("linear", "tiny", ((32, 256), (10, 256), (10,))),
     Case("linear", "mlp", ((512, 1024), (4096, 1024), (4096,)), real=True, note="a Transformer's"),
 ]  # fmt: skip
-for _pool in ("max_pool2d", "avg_pool2d"):
+for _pool in ("max_pool2d", "avg_pool2d", "lp_pool2d"):
     CASES += [
         Case(_pool, "tiny", ((2, 16, 28, 28), _window(2))),
+        Case(_pool, "vgg", ((8, 64, 112, 112), _window(2)), {"stride": 2}, True),
         Case(_pool, "stem", ((8, 64, 112, 112), _window(3)), {"stride": 2, "padding": 1}, True),
         Case(_pool, "inception", ((8, 192, 28, 28), _window(3)), {"stride": 1, "padding": 1}, True),
     ]
+for _pool in ("adaptive_avg_pool2d", "adaptive_max_pool2d"):
+    CASES += [
+        Case(_pool, "tiny", ((2, 16, 14, 14), _size(7))),
+        Case(_pool, "global", ((8, 512, 7, 7), _size(1)), real=True, note="ResNet's last"),
+        Case(_pool, "uneven", ((8, 256, 13, 13), _size(6)), real=True, note="AlexNet's last"),
+    ]
+CASES += [
+    Case(
+        "max_unpool2d", name, ((n, c, size, size), _places(n, c, size), _plane(n, c, 2 * size)), real=real,
+        note="SegNet's decoder",
+    )
+    for name, n, c, size, real in (("tiny", 2, 16, 14, False), ("segnet", 8, 64, 56, True))
+]  # fmt: skip
 for _name in ("relu", "sigmoid", "tanh", "softmax", "log_softmax"):
     CASES += [
         Case(_name, "tiny", ((64, 256),)),

@@ -131,7 +131,8 @@ def _torch(name, threads, ladder, direction, arrays, options, dy) -> Callable[[]
 
     torch.set_num_threads(threads)
     last = name.endswith("channels_last")
-    if last and ladder not in ("conv2d", "max_pool2d", "avg_pool2d"):
+    images = ("conv2d", "max_pool2d", "avg_pool2d", "lp_pool2d", "adaptive_avg_pool2d")
+    if last and ladder not in images:
         raise CannotDo("its layout is for images")
 
     def tensor(value):
@@ -144,6 +145,12 @@ def _torch(name, threads, ladder, direction, arrays, options, dy) -> Callable[[]
         "conv2d": F.conv2d,
         "max_pool2d": F.max_pool2d,
         "avg_pool2d": F.avg_pool2d,
+        "lp_pool2d": lambda x, size, stride=None, padding=0: F.lp_pool2d(
+            F.pad(x, (padding,) * 4) if padding else x, 2, size, stride
+        ),
+        "adaptive_avg_pool2d": F.adaptive_avg_pool2d,
+        "adaptive_max_pool2d": F.adaptive_max_pool2d,
+        "max_unpool2d": lambda y, places, shape: F.max_unpool2d(y, places, [2], output_size=shape),
         "matmul": torch.matmul,
         "linear": F.linear,
         "relu": torch.relu,
@@ -188,6 +195,7 @@ def _onnxruntime(name, threads, ladder, direction, arrays, options, dy) -> Calla
         "conv2d": ("Conv", {}),
         "max_pool2d": ("MaxPool", {}),
         "avg_pool2d": ("AveragePool", {"count_include_pad": 1}),
+        "lp_pool2d": ("LpPool", {"p": 2}),
         "matmul": ("MatMul", {}),
         "linear": ("Gemm", {"transB": 1}),
         "relu": ("Relu", {}),
@@ -200,7 +208,7 @@ def _onnxruntime(name, threads, ladder, direction, arrays, options, dy) -> Calla
         raise CannotDo(f"no {ladder}")
     kind, attributes = nodes[ladder]
     values = [each for each in arrays if isinstance(each, np.ndarray)]
-    if ladder in ("conv2d", "max_pool2d", "avg_pool2d"):
+    if ladder in ("conv2d", "max_pool2d", "avg_pool2d", "lp_pool2d"):
         window = values[1].shape[2:] if ladder == "conv2d" else pair(arrays[1])
         stride = options.get("stride", 1 if ladder == "conv2d" else arrays[1])
         attributes = {
@@ -274,6 +282,7 @@ def _jax(name, threads, ladder, direction, arrays, options, dy) -> Callable[[], 
         "conv2d": conv2d,
         "max_pool2d": pool(-np.inf, lax.max),
         "avg_pool2d": lambda x: pool(0, lax.add)(x) / arrays[1] ** 2,
+        "lp_pool2d": lambda x: jnp.sqrt(pool(0, lax.add)(x * x)),
         "matmul": lambda a, b: a @ b,
         "linear": lambda x, w, b: x @ w.T + b,
         "relu": jax.nn.relu,
@@ -287,7 +296,7 @@ def _jax(name, threads, ladder, direction, arrays, options, dy) -> Callable[[], 
     if ladder not in operations:
         raise CannotDo(f"no {ladder} with the same random bits")
     operation = operations[ladder]
-    one = ladder in ("max_pool2d", "avg_pool2d", "cross_entropy")
+    one = ladder in ("max_pool2d", "avg_pool2d", "lp_pool2d", "cross_entropy")
     args = [jnp.asarray(each) for each in arrays if isinstance(each, np.ndarray)][
         : 1 if one else None
     ]

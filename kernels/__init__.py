@@ -29,7 +29,22 @@ from kernels.gemm import (
 )
 from kernels.loss import cross_entropy, cross_entropy_backward, mse, mse_backward
 from kernels.optim import adam_step, adamw_step, sgd_step
-from kernels.pool import avg_pool2d, avg_pool2d_backward, max_pool2d, max_pool2d_backward
+from kernels.pool import (
+    adaptive_avg_pool2d,
+    adaptive_avg_pool2d_backward,
+    adaptive_max_pool2d,
+    adaptive_max_pool2d_backward,
+    avg_pool2d,
+    avg_pool2d_backward,
+    global_avg_pool2d,
+    global_max_pool2d,
+    lp_pool2d,
+    lp_pool2d_backward,
+    max_pool2d,
+    max_pool2d_backward,
+    max_unpool2d,
+    max_unpool2d_backward,
+)
 
 __all__ = [
     "ConvGradients",
@@ -40,6 +55,10 @@ __all__ = [
     "Rung",
     "adam_step",
     "adamw_step",
+    "adaptive_avg_pool2d",
+    "adaptive_avg_pool2d_backward",
+    "adaptive_max_pool2d",
+    "adaptive_max_pool2d_backward",
     "avg_pool2d",
     "avg_pool2d_backward",
     "clear_memory",
@@ -50,16 +69,22 @@ __all__ = [
     "dropout",
     "dropout_backward",
     "get_num_threads",
+    "global_avg_pool2d",
+    "global_max_pool2d",
     "ladder",
     "ladders",
     "linear",
     "linear_backward",
     "log_softmax",
     "log_softmax_backward",
+    "lp_pool2d",
+    "lp_pool2d_backward",
     "matmul",
     "matmul_backward",
     "max_pool2d",
     "max_pool2d_backward",
+    "max_unpool2d",
+    "max_unpool2d_backward",
     "mse",
     "mse_backward",
     "pack",

@@ -10,7 +10,7 @@ from layers.linear import Linear
 from layers.loss import CrossEntropyLoss, MSELoss
 from layers.optimizer import SGD, Adam, AdamW, Optimizer
 from layers.parameter import Parameter
-from layers.pool import AvgPool2d, MaxPool2d
+from layers.pool import AdaptiveAvgPool2d, AvgPool2d, LPPool2d, MaxPool2d
 from layers.saving import load, save
 from layers.sequential import Sequential
 
@@ -18,11 +18,13 @@ __all__ = [
     "SGD",
     "Adam",
     "AdamW",
+    "AdaptiveAvgPool2d",
     "AvgPool2d",
     "Conv2d",
     "CrossEntropyLoss",
     "Dropout",
     "Flatten",
+    "LPPool2d",
     "Layer",
     "Linear",
     "MSELoss",

@@ -145,6 +145,32 @@ def _pool(draw, extra):
 
 
 @st.composite
+def adaptive(draw):
+    shape = (draw(st.integers(0, 2)), draw(st.integers(1, 3)))
+    plane = draw(st.tuples(st.integers(1, 40), st.integers(1, 40)))
+    x = draw(arrays((*shape, *plane), draw(DTYPES)))
+    size = st.one_of(st.none(), st.integers(1, 9))
+    return (x, draw(st.one_of(st.integers(1, 9), st.tuples(size, size)))), {}
+
+
+@st.composite
+def unpool(draw):
+    shape = (
+        draw(st.integers(0, 2)),
+        draw(st.integers(1, 3)),
+        *draw(st.tuples(*[st.integers(1, 9)] * 2)),
+    )
+    plane = draw(st.tuples(st.integers(1, 12), st.integers(1, 12)))
+    seed = draw(st.integers(0, 2**32 - 1))
+    indices = np.random.default_rng(seed).integers(0, plane[0] * plane[1], shape)
+    return (
+        draw(arrays(shape, draw(DTYPES))),
+        indices,
+        draw(st.sampled_from([plane, (*shape[:2], *plane)])),
+    ), {}
+
+
+@st.composite
 def _elementwise(draw, scale=3.0):
     shape = draw(st.sampled_from([(1,), (7,), (3, 5), (2, 3, 4, 5), (0, 3), (40000,)]))
     x = draw(arrays(shape, draw(DTYPES)))
@@ -196,6 +222,10 @@ PROBLEMS = {
     "linear": linear(),
     "max_pool2d": _pool(st.just({})),
     "avg_pool2d": _pool(st.fixed_dictionaries({"count_include_pad": st.booleans()})),
+    "lp_pool2d": _pool(st.fixed_dictionaries({"p": st.sampled_from([1, 2, 2.0, 3, 4])})),
+    "adaptive_avg_pool2d": adaptive(),
+    "adaptive_max_pool2d": adaptive(),
+    "max_unpool2d": unpool(),
     "relu": _elementwise(),
     "sigmoid": _elementwise(20.0),
     "tanh": _elementwise(),
@@ -208,6 +238,7 @@ PROBLEMS = {
 # Rungs that do some problems only draw theirs.
 ONLY = {("conv2d", name): conv2d(plain=True) for name in ("winograd_2x2", "winograd_4x4")}
 ONLY["conv2d", "few"] = conv2d(few=True)
+ONLY["lp_pool2d", "register"] = _pool(st.fixed_dictionaries({"p": st.just(2)}))
 
 
 def problems(ladder, rung):
