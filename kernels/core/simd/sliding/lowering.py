@@ -1,0 +1,304 @@
+"""What `sliding` becomes: masked loads, and multiply-adds unrolled over the taps."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.extending import lower_builtin, type_callable
+
+from kernels.core.simd.sliding import operations
+from kernels.core.simd.values import (
+    I64,
+    TileType,
+    address,
+    function,
+    read_part,
+    shuffle,
+    splat,
+    suffix,
+    vector_of,
+    write_part,
+)
+
+
+class _NotConstant(Exception):
+    """An argument that must be a constant is none."""
+
+
+def _constant(number: Any) -> int:
+    if not isinstance(number, types.IntegerLiteral):
+        raise _NotConstant
+    return number.literal_value
+
+
+def _stands_for(operation: Callable) -> Callable:
+    """Give an operation its compiled meaning: a function of types that returns signature and code.
+
+    An `overload` that calls an `intrinsic` would do the same; but it compiles a function more for each
+    combination of types, and there are dozens: 7 s instead of 3 for a kernel of three window sizes.
+    """
+
+    def register(define: Callable) -> Callable:
+        @type_callable(operation)
+        def types_of(context):
+            def typer(*args):
+                try:
+                    return define(*args)[0]
+                except _NotConstant:
+                    return None
+
+            typer.pysig = inspect.signature(operation)
+            return typer
+
+        @lower_builtin(operation, types.VarArg(types.Any))
+        def build(context, builder, signature, args):
+            return define(*signature.args)[1](context, builder, signature, args)
+
+        return define
+
+    return register
+
+
+def _mask(builder: Any, lanes: Any, count: int) -> Any:
+    """Turn an integer into a vector of bits."""
+    narrow = builder.trunc(lanes, ir.IntType(count))
+    return builder.bitcast(narrow, ir.VectorType(ir.IntType(1), count))
+
+
+def _fma(builder: Any, vector: Any) -> Any:
+    fma = function(builder, f"llvm.fma.{suffix(vector)}", vector, [vector] * 3)
+    return lambda a, b, c: builder.call(fma, [a, b, c])
+
+
+def _tile(context: Any, builder: Any, tile: Any, parts: Any) -> Any:
+    """Put vectors together."""
+    value = ir.Constant(context.get_value_type(tile), ir.Undefined)
+    for number, each in enumerate(parts):
+        value = builder.insert_value(value, each, number)
+    return value
+
+
+def _parts(builder: Any, tile: Any, value: Any) -> list[Any]:
+    """Take a tile apart."""
+    return [builder.extract_value(value, number) for number in range(tile.count)]
+
+
+def _row(builder: Any, place: Any, lanes: Any, vector: Any, taps: int, stride: int) -> Any:
+    """Yield a row as each tap across sees it: every stride-th element."""
+    wide, even = vector.count, list(range(0, 2 * vector.count, 2))
+
+    def read(shift: int, number: int) -> Any:
+        mask = _mask(builder, builder.extract_value(lanes, number), wide)
+        return read_part(builder, builder.gep(place, [I64(shift)]), vector, mask)
+
+    for s in range(0, taps, stride):
+        if stride == 1:
+            yield read(s, s)
+            continue
+        halves = read(s, s), read(s + wide, s + 1)
+        yield shuffle(builder, *halves, even)
+        if s + 1 < taps:
+            yield shuffle(builder, *halves, [lane + 1 for lane in even])
+
+
+@_stands_for(operations.taps)
+def _taps(w, start, step, rows, columns):
+    """A tile of broadcasts."""
+    tile = TileType(w.dtype, _constant(rows), _constant(columns))
+
+    def build(context, builder, signature, args):
+        place, vector = address(context, builder, w, *args[:2]), vector_of(w.dtype)
+        return _tile(
+            context,
+            builder,
+            tile,
+            (
+                splat(builder, builder.load(builder.gep(place, [builder.mul(I64(t), args[2])])), vector)
+                for t in range(tile.count)
+            ),
+        )  # fmt: skip
+
+    return tile(w, types.int64, types.int64, rows, columns), build
+
+
+def _all(context, builder, tile, number, value):
+    scalar = context.cast(builder, value, number, tile.dtype)
+    return _tile(context, builder, tile, [splat(builder, scalar, vector_of(tile.dtype))] * tile.count)
+
+
+@_stands_for(operations.filled)
+def _filled(number, like, rows, vectors):
+    """A tile of one number."""
+    tile = TileType(like.dtype, _constant(rows), _constant(vectors))
+
+    def build(context, builder, signature, args):
+        return _all(context, builder, tile, signature.args[0], args[0])
+
+    return tile(types.unliteral(number), like, rows, vectors), build
+
+
+@_stands_for(operations.sums_for)
+def _sums_for(weights, number, stride):
+    """One row of sums for each window under way."""
+    tile = TileType(weights.dtype, -(-weights.rows // _constant(stride)), 1)
+
+    def build(context, builder, signature, args):
+        return _all(context, builder, tile, signature.args[1], args[1])
+
+    return tile(weights, types.unliteral(number), stride), build
+
+
+@_stands_for(operations.rows_in)
+def _rows_in(tile):
+    """A constant."""
+    return types.int64(tile), lambda context, builder, signature, args: I64(tile.rows)
+
+
+@_stands_for(operations.lanes_for)
+def _lanes_for(weights, numbers):
+    """Integers of an array as a tuple, which stays in registers."""
+    result = types.UniTuple(types.int64, weights.vectors + 1)
+
+    def build(context, builder, signature, args):
+        place = address(context, builder, numbers, args[1], I64(0))
+        value = ir.Constant(context.get_value_type(result), ir.Undefined)
+        for t in range(result.count):
+            value = builder.insert_value(value, builder.load(builder.gep(place, [I64(t)])), t)
+        return value
+
+    return result(weights, numbers), build
+
+
+@_stands_for(operations.take_row)
+def _take_row(sums, weights, x, start, lanes, among, down, phase, across):
+    """For each tap across a vector of x, for each sum that it belongs to a multiply-add."""
+    u, i, v = _constant(down), _constant(phase), _constant(across)
+
+    def build(context, builder, signature, args):
+        total, w = _parts(builder, sums, args[0]), _parts(builder, weights, args[1])
+        place, vector = address(context, builder, x, *args[2:4]), vector_of(x.dtype)
+        fma = _fma(builder, vector)
+        lane_bits = args[4]
+        for t in range(lanes.count):
+            bits = builder.and_(builder.extract_value(lane_bits, t), args[5])
+            lane_bits = builder.insert_value(lane_bits, bits, t)
+        for s, seen in enumerate(_row(builder, place, lane_bits, vector, weights.vectors, v)):
+            for j in range(sums.rows):
+                r = u * (sums.rows - 1 - j) + i
+                if r < weights.rows:
+                    total[j] = fma(seen, w[r * weights.vectors + s], total[j])
+        return _tile(context, builder, sums, total)
+
+    return sums(sums, weights, x, types.int64, lanes, types.int64, down, phase, across), build
+
+
+@_stands_for(operations.spread_row)
+def _spread_row(sums, weights, dy, start, lanes):
+    """For each pair of taps across a vector of dy, for each row two multiply-adds."""
+
+    def build(context, builder, signature, args):
+        total, w = _parts(builder, sums, args[0]), _parts(builder, weights, args[1])
+        place, vector = address(context, builder, dy, *args[2:4]), vector_of(dy.dtype)
+        fma = _fma(builder, vector)
+        for s in range(weights.vectors):
+            if s % 2 == 0:
+                mask = _mask(builder, builder.extract_value(args[4], s // 2), vector.count)
+                seen = read_part(builder, builder.gep(place, [I64(-(s // 2))]), vector, mask)
+            for r in range(weights.rows):
+                at = r * 2 + s % 2
+                total[at] = fma(seen, w[r * weights.vectors + s], total[at])
+        return _tile(context, builder, sums, total)
+
+    return sums(sums, weights, dy, types.int64, lanes), build
+
+
+@_stands_for(operations.product_row)
+def _product_row(sums, dy, x, start, lanes, down, phase, across):
+    """For each tap across a vector of x, for each row of dy a multiply-add."""
+    u, i, v = _constant(down), _constant(phase), _constant(across)
+
+    def build(context, builder, signature, args):
+        total, rows = _parts(builder, sums, args[0]), _parts(builder, dy, args[1])
+        place, vector = address(context, builder, x, *args[2:4]), vector_of(x.dtype)
+        fma = _fma(builder, vector)
+        for s, seen in enumerate(_row(builder, place, args[4], vector, sums.vectors, v)):
+            for j in range(dy.rows):
+                r = u * (dy.rows - 1 - j) + i
+                if r < sums.rows:
+                    at = r * sums.vectors + s
+                    total[at] = fma(seen, rows[j], total[at])
+        return _tile(context, builder, sums, total)
+
+    return sums(sums, dy, x, types.int64, lanes, down, phase, across), build
+
+
+@_stands_for(operations.roll)
+def _roll(tile, fresh):
+    """Vectors renamed."""
+
+    def build(context, builder, signature, args):
+        parts = _parts(builder, tile, args[0]) + _parts(builder, fresh, args[1])
+        return _tile(context, builder, tile, parts[fresh.count :])
+
+    return tile(tile, fresh), build
+
+
+def _one(context, builder, tile, vector):
+    return _tile(context, builder, TileType(tile.dtype, 1, 1), [vector])
+
+
+@_stands_for(operations.part)
+def _part(tile, number):
+    """One vector."""
+    which = _constant(number)
+
+    def build(context, builder, signature, args):
+        vector = builder.extract_value(args[0], which)
+        return _one(context, builder, tile, vector)
+
+    return TileType(tile.dtype, 1, 1)(tile, number), build
+
+
+@_stands_for(operations.woven)
+def _woven(even, odd, half):
+    """Lanes of two vectors in turn."""
+    which = _constant(half)
+
+    def build(context, builder, signature, args):
+        a, b = (builder.extract_value(each, 0) for each in args[:2])
+        count = a.type.count
+        first = which * count // 2
+        lanes = [first + lane // 2 + count * (lane % 2) for lane in range(count)]
+        return _one(context, builder, even, shuffle(builder, a, b, lanes))
+
+    return even(even, odd, half), build
+
+
+@_stands_for(operations.vector_at)
+def _vector_at(a, start, lanes):
+    """A masked load."""
+
+    def build(context, builder, signature, args):
+        vector = vector_of(a.dtype)
+        mask = _mask(builder, args[2], vector.count)
+        place = address(context, builder, a, *args[:2])
+        return _one(context, builder, a, read_part(builder, place, vector, mask))
+
+    return TileType(a.dtype, 1, 1)(a, types.int64, types.int64), build
+
+
+@_stands_for(operations.put_vector_at)
+def _put_vector_at(value, a, start, lanes):
+    """A masked store."""
+
+    def build(context, builder, signature, args):
+        vector = builder.extract_value(args[0], 0)
+        mask = _mask(builder, args[3], vector.type.count)
+        write_part(builder, vector, address(context, builder, a, *args[1:3]), mask)
+        return context.get_dummy_value()
+
+    return types.void(value, a, types.int64, types.int64), build
