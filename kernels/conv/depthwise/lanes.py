@@ -1,8 +1,15 @@
 """Which lanes of a vector lie inside the image, tap by tap: integers with a bit for each lane."""
 
+import numpy as np
+
 from kernels.core import jit, simd
 
-TAPS = 8  # room: seven taps across, and one more where they are read in pairs
+TAPS = (
+    8  # numbers for a strip: seven taps across, or eight vectors of which they are taken in pairs
+)
+THREE, FIVE, SEVEN = (0,) * 3, (0,) * 5, (0,) * 7  # windows, whose size is their type's
+PARTS = 64  # pieces of work at most
+PART = 1 << 18  # multiply-adds of a piece at least
 
 
 @jit.inlined
@@ -12,28 +19,29 @@ def between(low, high, count):
     return (1 << high) - (1 << low) if high > low else 0
 
 
-@jit.inlined
-def lanes_of_taps(like, width, count, first, pad, lanes):
-    """Fill lanes[s]: outputs first + lane below `count` whose column first + lane + s − pad exists."""
-    for s in range(TAPS):
-        here = first + s - pad
-        lanes[s] = between(-here, min(count - first, width - here), simd.lanes(like))
+@jit.exact
+def lanes_of(like, width, count, pad, two):
+    """Return TAPS numbers for each strip of `count` outputs on rows `width` long.
 
-
-@jit.inlined
-def lanes_of_pairs(like, width, count, first, pad, lanes):
-    """Fill lanes[s], lanes[s + 1] for the two vectors that taps s and s + 1 are taken from: stride 2."""
+    Stride 1: number s is for tap s, the outputs whose column + s − pad exists.
+    Stride 2: numbers s and s + 1 (s even) are for the two vectors that taps s and s + 1 are taken from.
+    """
     wide = simd.lanes(like)
-    for s in range(0, TAPS, 2):
-        here = 2 * first + s - pad
-        high = min(2 * (count - first), width - here)
-        lanes[s] = between(-here, high, wide)
-        lanes[s + 1] = between(-here - wide, high - wide, wide)
+    numbers = np.empty((count + wide - 1) // wide * TAPS, np.int64)
+    for place in range(numbers.shape[0]):
+        s, first = place % TAPS, place // TAPS * wide
+        if two:
+            past = s % 2 * wide  # elements behind the first vector's
+            here = 2 * first + s - s % 2 - pad + past
+            high = min(2 * (count - first) - past, width - here)
+            numbers[place] = between(-here, high, wide)
+        else:
+            here = first + s - pad
+            numbers[place] = between(-here, min(count - first, width - here), wide)
+    return numbers
 
 
-@jit.inlined
-def lanes_of_rows(width, pad, lanes):
-    """Fill lanes[s] for two rows of an image, one behind the other in a vector."""
-    for s in range(TAPS):
-        row = between(pad - s, width + pad - s, width)
-        lanes[s] = row | row << width
+@jit.exact
+def parts_of(planes, rows, width, taps):
+    """Pieces of work: enough to keep the threads busy, none too small."""
+    return max(1, min(PARTS, planes, planes * rows * width * taps // PART))

@@ -14,12 +14,16 @@ stands for it in compiled code.
 
 from kernels.core.simd.sliding import lowering as _lowering
 from kernels.core.simd.sliding.operations import (
-    filled,
+    ask,
+    at_least,
+    bare,
     lanes_for,
     part,
     product_row,
+    put_all,
     put_vector_at,
     roll,
+    row_of_one,
     rows_in,
     spread_row,
     sums_for,
@@ -27,15 +31,20 @@ from kernels.core.simd.sliding.operations import (
     taps,
     vector_at,
     woven,
+    zeros,
 )
 
 __all__ = [
-    "filled",
+    "ask",
+    "at_least",
+    "bare",
     "lanes_for",
     "part",
     "product_row",
+    "put_all",
     "put_vector_at",
     "roll",
+    "row_of_one",
     "rows_in",
     "spread_row",
     "sums_for",
@@ -43,4 +52,5 @@ __all__ = [
     "taps",
     "vector_at",
     "woven",
+    "zeros",
 ]

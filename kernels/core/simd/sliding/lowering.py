@@ -12,15 +12,16 @@ from numba.extending import lower_builtin, type_callable
 
 from kernels.core.simd.sliding import operations
 from kernels.core.simd.values import (
+    I32,
     I64,
     TileType,
-    address,
     function,
     read_part,
     shuffle,
     splat,
     suffix,
     vector_of,
+    write,
     write_part,
 )
 
@@ -61,6 +62,13 @@ def _stands_for(operation: Callable) -> Callable:
         return define
 
     return register
+
+
+def _address(context: Any, builder: Any, kind: Any, array: Any, index: Any) -> Any:
+    """Pointer to an element of an array, or of what `bare` made of it."""
+    if isinstance(kind, types.Array):
+        array = context.make_array(kind)(context, builder, array).data
+    return builder.gep(array, [index])
 
 
 def _mask(builder: Any, lanes: Any, count: int) -> Any:
@@ -106,39 +114,101 @@ def _row(builder: Any, place: Any, lanes: Any, vector: Any, taps: int, stride: i
 
 
 @_stands_for(operations.taps)
-def _taps(w, start, step, rows, columns):
+def _taps(window, w, start, step):
     """A tile of broadcasts."""
-    tile = TileType(w.dtype, _constant(rows), _constant(columns))
+    tile = TileType(w.dtype, window.count, window.count)
 
     def build(context, builder, signature, args):
-        place, vector = address(context, builder, w, *args[:2]), vector_of(w.dtype)
-        return _tile(
-            context,
-            builder,
-            tile,
-            (
-                splat(builder, builder.load(builder.gep(place, [builder.mul(I64(t), args[2])])), vector)
-                for t in range(tile.count)
-            ),
-        )  # fmt: skip
+        place = _address(context, builder, w, *args[1:3])
+        parts = []
+        for t in range(tile.count):
+            number = builder.load(builder.gep(place, [builder.mul(I64(t), args[3])]))
+            parts.append(splat(builder, number, vector_of(w.dtype)))
+        return _tile(context, builder, tile, parts)
 
-    return tile(w, types.int64, types.int64, rows, columns), build
+    return tile(window, w, types.int64, types.int64), build
 
 
 def _all(context, builder, tile, number, value):
     scalar = context.cast(builder, value, number, tile.dtype)
-    return _tile(context, builder, tile, [splat(builder, scalar, vector_of(tile.dtype))] * tile.count)
+    return _tile(
+        context, builder, tile, [splat(builder, scalar, vector_of(tile.dtype))] * tile.count
+    )
 
 
-@_stands_for(operations.filled)
-def _filled(number, like, rows, vectors):
-    """A tile of one number."""
-    tile = TileType(like.dtype, _constant(rows), _constant(vectors))
+@_stands_for(operations.bare)
+def _bare(a):
+    """A pointer."""
 
     def build(context, builder, signature, args):
-        return _all(context, builder, tile, signature.args[0], args[0])
+        return context.make_array(a)(context, builder, args[0]).data
 
-    return tile(types.unliteral(number), like, rows, vectors), build
+    return types.CPointer(a.dtype)(a), build
+
+
+@_stands_for(operations.ask)
+def _ask(a, start):
+    """A prefetch into the second cache."""
+
+    def build(context, builder, signature, args):
+        byte = ir.IntType(8).as_pointer()
+        hint = function(builder, "llvm.prefetch.p0", ir.VoidType(), [byte, I32, I32, I32])
+        place = builder.bitcast(_address(context, builder, a, *args), byte)
+        builder.call(hint, [place, I32(0), I32(2), I32(1)])
+        return context.get_dummy_value()
+
+    return types.void(a, types.int64), build
+
+
+@_stands_for(operations.at_least)
+def _at_least(value, floor):
+    """A comparison and a choice."""
+
+    def build(context, builder, signature, args):
+        vector = vector_of(value.dtype)
+        least = splat(builder, context.cast(builder, args[1], floor, value.dtype), vector)
+        parts = [
+            builder.select(builder.fcmp_ordered("<", each, least), least, each)
+            for each in _parts(builder, value, args[0])
+        ]
+        return _tile(context, builder, value, parts)
+
+    return value(value, floor), build
+
+
+@_stands_for(operations.zeros)
+def _zeros(like, rows, vectors):
+    """A constant."""
+    tile = TileType(like.dtype, rows.count, vectors.count)
+
+    def build(context, builder, signature, args):
+        return ir.Constant(context.get_value_type(tile), None)
+
+    return tile(like, rows, vectors), build
+
+
+@_stands_for(operations.row_of_one)
+def _row_of_one(number, like):
+    """A broadcast."""
+    tile = TileType(like.dtype, 1, 1)
+
+    def build(context, builder, signature, args):
+        return _all(context, builder, tile, number, args[0])
+
+    return tile(number, like), build
+
+
+@_stands_for(operations.put_all)
+def _put_all(tile, a, start):
+    """Stores."""
+
+    def build(context, builder, signature, args):
+        place = _address(context, builder, a, *args[1:])
+        for number, each in enumerate(_parts(builder, tile, args[0])):
+            write(builder, each, builder.gep(place, [I64(number * each.type.count)]))
+        return context.get_dummy_value()
+
+    return types.void(tile, a, types.int64), build
 
 
 @_stands_for(operations.sums_for)
@@ -159,18 +229,18 @@ def _rows_in(tile):
 
 
 @_stands_for(operations.lanes_for)
-def _lanes_for(weights, numbers):
+def _lanes_for(weights, numbers, start):
     """Integers of an array as a tuple, which stays in registers."""
     result = types.UniTuple(types.int64, weights.vectors + 1)
 
     def build(context, builder, signature, args):
-        place = address(context, builder, numbers, args[1], I64(0))
+        place = _address(context, builder, numbers, args[1], args[2])
         value = ir.Constant(context.get_value_type(result), ir.Undefined)
         for t in range(result.count):
             value = builder.insert_value(value, builder.load(builder.gep(place, [I64(t)])), t)
         return value
 
-    return result(weights, numbers), build
+    return result(weights, numbers, types.int64), build
 
 
 @_stands_for(operations.take_row)
@@ -180,7 +250,7 @@ def _take_row(sums, weights, x, start, lanes, among, down, phase, across):
 
     def build(context, builder, signature, args):
         total, w = _parts(builder, sums, args[0]), _parts(builder, weights, args[1])
-        place, vector = address(context, builder, x, *args[2:4]), vector_of(x.dtype)
+        place, vector = _address(context, builder, x, *args[2:4]), vector_of(x.dtype)
         fma = _fma(builder, vector)
         lane_bits = args[4]
         for t in range(lanes.count):
@@ -202,7 +272,7 @@ def _spread_row(sums, weights, dy, start, lanes):
 
     def build(context, builder, signature, args):
         total, w = _parts(builder, sums, args[0]), _parts(builder, weights, args[1])
-        place, vector = address(context, builder, dy, *args[2:4]), vector_of(dy.dtype)
+        place, vector = _address(context, builder, dy, *args[2:4]), vector_of(dy.dtype)
         fma = _fma(builder, vector)
         for s in range(weights.vectors):
             if s % 2 == 0:
@@ -223,7 +293,7 @@ def _product_row(sums, dy, x, start, lanes, down, phase, across):
 
     def build(context, builder, signature, args):
         total, rows = _parts(builder, sums, args[0]), _parts(builder, dy, args[1])
-        place, vector = address(context, builder, x, *args[2:4]), vector_of(x.dtype)
+        place, vector = _address(context, builder, x, *args[2:4]), vector_of(x.dtype)
         fma = _fma(builder, vector)
         for s, seen in enumerate(_row(builder, place, args[4], vector, sums.vectors, v)):
             for j in range(dy.rows):
@@ -285,7 +355,7 @@ def _vector_at(a, start, lanes):
     def build(context, builder, signature, args):
         vector = vector_of(a.dtype)
         mask = _mask(builder, args[2], vector.count)
-        place = address(context, builder, a, *args[:2])
+        place = _address(context, builder, a, *args[:2])
         return _one(context, builder, a, read_part(builder, place, vector, mask))
 
     return TileType(a.dtype, 1, 1)(a, types.int64, types.int64), build
@@ -298,7 +368,7 @@ def _put_vector_at(value, a, start, lanes):
     def build(context, builder, signature, args):
         vector = builder.extract_value(args[0], 0)
         mask = _mask(builder, args[3], vector.type.count)
-        write_part(builder, vector, address(context, builder, a, *args[1:3]), mask)
+        write_part(builder, vector, _address(context, builder, a, *args[1:3]), mask)
         return context.get_dummy_value()
 
     return types.void(value, a, types.int64, types.int64), build

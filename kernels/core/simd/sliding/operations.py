@@ -1,6 +1,7 @@
 """What the operations mean, in NumPy: a tile of rows × vectors is an array (rows, vectors, LANES).
 
-Strides, phases and numbers of taps are constants in compiled code.
+Strides, phases and numbers of vectors are constants in compiled code. A window's size comes as a tuple of as many
+numbers, whatever they are: it is part of the type, and a function is compiled for each.
 """
 
 from __future__ import annotations
@@ -30,10 +31,10 @@ def _columns(x: np.ndarray, start: int, lanes: Any, taps: int, stride: int) -> l
     return seen
 
 
-def taps(w: np.ndarray, start: int, step: int, rows: int, columns: int) -> Any:
-    """Return rows × columns vectors, all lanes equal: w[start], w[start + step], …"""
-    each = np.array([w[start + t * step] for t in range(rows * columns)])
-    return np.repeat(each, lanes_of(w.dtype)).reshape(rows, columns, -1)
+def taps(window: Any, w: Any, start: int, step: int) -> Any:
+    """Return len(window)² vectors, all lanes equal: w[start], w[start + step], …"""
+    each = np.array([w[start + t * step] for t in range(len(window) ** 2)])
+    return np.repeat(each, lanes_of(w.dtype)).reshape(len(window), len(window), -1)
 
 
 def sums_for(weights: Any, number: float, stride: int) -> Any:
@@ -47,9 +48,9 @@ def rows_in(tile: Any) -> int:
     return len(tile)
 
 
-def lanes_for(weights: Any, numbers: np.ndarray) -> Any:
-    """Return what `take_row` wants as lanes, from an array of at least 8."""
-    return tuple(int(each) for each in numbers[: weights.shape[1] + 1])
+def lanes_for(weights: Any, numbers: np.ndarray, start: int) -> Any:
+    """Return what `take_row` wants as lanes: an integer for each tap across, and one more."""
+    return tuple(int(each) for each in numbers[start : start + weights.shape[1] + 1])
 
 
 def take_row(
@@ -112,9 +113,32 @@ def product_row(
     return sums
 
 
-def filled(number: float, like: np.ndarray, rows: int, vectors: int) -> Any:
-    """Return a tile, all lanes one number."""
-    return np.full((rows, vectors, lanes_of(like.dtype)), number, like.dtype)
+def bare(a: np.ndarray) -> Any:
+    """Return a one-dimensional array to be read and written by the operations here, and indexed.
+
+    Compiled, it is an address: arrays that go through calls are counted in and out (50 ns each), even where
+    the calls are inlined, once these are many. Who calls keeps the array alive.
+    """
+    return a
+
+
+def ask(a: Any, start: int) -> None:
+    """Bring the cache line of a[start] nearer, if there is one: it will be wanted soon. Changes nothing."""
+
+
+def at_least(value: Any, floor: float) -> Any:
+    """Return the value where it is not below `floor`, else that; NaN stays."""
+    return np.where(value < floor, value.dtype.type(floor), value)
+
+
+def zeros(like: Any, rows: Any, vectors: Any) -> Any:
+    """Return a tile of zeros: len(rows) × len(vectors)."""
+    return np.zeros((len(rows), len(vectors), lanes_of(like.dtype)), like.dtype)
+
+
+def row_of_one(number: float, like: Any) -> Any:
+    """Return a tile of one vector, all lanes one number."""
+    return np.full((1, 1, lanes_of(like.dtype)), number, like.dtype)
 
 
 def roll(tile: Any, fresh: Any) -> Any:
@@ -125,6 +149,11 @@ def roll(tile: Any, fresh: Any) -> Any:
 def part(tile: Any, number: int) -> Any:
     """Return one vector of a tile, counted along its rows."""
     return tile.reshape(-1, tile.shape[2])[number]
+
+
+def put_all(tile: Any, a: np.ndarray, start: int) -> None:
+    """Write all vectors of a tile, one behind the other."""
+    a[start : start + tile.size] = tile.reshape(-1)
 
 
 def woven(even: Any, odd: Any, half: int) -> Any:
