@@ -14,7 +14,7 @@ from kernels.conv.winograd import error
 from kernels.core import precision, simd
 from kernels.core.simd import width
 
-PARTIAL = ["few"]  # rungs that refuse some problems
+PARTIAL = ["few", "depthwise"]  # rungs that refuse some problems
 RUNGS = [r.name for r in kernels.ladder("conv2d") if r.growth is None and r.name not in PARTIAL]
 WINOGRAD = [rung.name for rung in kernels.ladder("conv2d") if rung.growth]
 

@@ -123,6 +123,20 @@ def few(p, direction):
     return 15000 + 2.3 * _multiplied(p, outputs * p.taps) + 4 * outputs / simd.ROWS / width + copied
 
 
+def depthwise(p, direction):
+    """Strips one vector wide, their beginnings, and the bytes."""
+    wide = simd.lanes_of(p.dtype)
+    across, rows = (p.w, p.h) if direction == "dx" else (p.ow, p.oh)
+    if direction == "dx" and p.stride[0] == 2:
+        strips, rows = 2 * -(-across // (2 * wide)), rows / 2
+    else:
+        strips = -(-across // wide)
+    strips *= p.n * p.k
+    multiplied = _multiplied(p, strips * rows * wide * p.r * p.s)
+    turned = 0.5 * strips * rows if p.stride[0] == 2 and direction != "dx" else 0  # columns sorted
+    return 12500 + 5 * multiplied + turned + 10 * strips + 0.012 * p.bytes(direction)
+
+
 def winograd(m):
     """Make the cost for tiles of m × m: transforms of both sides, products in whole tiles, weights packed."""
     points = (m + 2) ** 2
