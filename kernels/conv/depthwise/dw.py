@@ -5,7 +5,7 @@
 One sum for each tap, a vector of partial sums wide. A row of x is read once for each tap across, and meets the
 R rows of dy whose windows hold it: they stay in registers and move up by one with each row, as the sums do in
 the forward. The sums go on from strip to strip and image to image; their lanes are added at the end. Sums, rows
-and what is read fit 32 registers for up to three taps across; wider filters take x and dy several times.
+and what is read fit 32 registers up to 5×5 taps; of 7×7, three and then two columns of taps are done at a time, and x and dy read three times.
 
 Where a row of dy is missing, at the upper and the lower end, zeros stand for it. Zero times infinity is NaN, in a
 sum that has no such term: sums that are not finite are made anew, tap by tap.
@@ -21,7 +21,7 @@ from kernels.core import jit, simd, stack
 from kernels.core.simd import sliding
 
 ONE, TWO, FOUR = (0,) * 1, (0,) * 2, (0,) * 4
-MOST = 7 * 3 * 16  # elements of the sums of a filter, at most
+MOST = 25 * 16  # elements of the sums at most: 5×5 or 7×3 vectors
 
 
 @jit.exact
@@ -83,19 +83,15 @@ def products_by_two(window, half, group, flags, dy, x, size, shape, images, numb
 
 
 @jit.exact
-def add_lanes(room, wide, rows, columns, first, total):
-    """total[r, first + s] = the sum of the lanes of sums[r, s]."""
+def add_lanes(room, side, first, count, dw, k):
+    """dw[k, 0, r, first + s] = the lanes of sums[r, s], added. Returns whether all are finite."""
     finite = True
-    for r in range(rows):
-        for s in range(columns):
-            lane = (r * columns + s) * wide
-            count = wide // 2
-            while count > 0:  # halves onto each other
-                for i in range(count):
-                    room[lane + i] += room[lane + i + count]
-                count //= 2
-            total[r, first + s] = room[lane]
-            finite = finite and np.isfinite(room[lane])
+    for r in range(side):
+        for s in range(count):
+            lanes = simd.vector(room, (r * count + s) * simd.lanes(room))
+            total = simd.sum_of(lanes)
+            dw[k, 0, r, first + s] = total
+            finite = finite and np.isfinite(total)
     return finite
 
 
@@ -107,7 +103,7 @@ def share(dy, x, stride, lead, dilation, groups, numbers, notes, dw, part, parts
     dys, xs = sliding.bare(dy), sliding.bare(x)
     notes[part, FAR] = area >= LARGE
     flags, room = sliding.bare(notes[part]), stack.empty(MOST, x)
-    sums, wide = sliding.bare(room), simd.lanes(x)
+    sums = sliding.bare(room)
     two = stride[0] == 2
     for k in range(part * dw.shape[0] // parts, (part + 1) * dw.shape[0] // parts):
         images = x.shape[0], k // many * area, k * out, x.shape[1] * area, dw.shape[0] * out
@@ -115,38 +111,25 @@ def share(dy, x, stride, lead, dilation, groups, numbers, notes, dw, part, parts
         while first < side:
             lanes = sliding.bare(numbers[number])
             left = lead[0], lead[1] - first
-            count = 3 if first == 0 else 2
-            if not two and side == 3:
-                products(THREE, THREE, flags, dys, xs, size, shape, images, lanes, left, sums)
-            elif not two and side == 5 and count == 3:
-                products(FIVE, THREE, flags, dys, xs, size, shape, images, lanes, left, sums)
-            elif not two and side == 5 and count == 2:
-                products(FIVE, TWO, flags, dys, xs, size, shape, images, lanes, left, sums)
-            elif not two and side == 7 and count == 3:
-                products(SEVEN, THREE, flags, dys, xs, size, shape, images, lanes, left, sums)
-            elif not two and side == 7 and count == 2:
-                products(SEVEN, TWO, flags, dys, xs, size, shape, images, lanes, left, sums)
-            elif two and side == 3:
-                products_by_two(
-                    THREE, TWO, THREE, flags, dys, xs, size, shape, images, lanes, left, sums
-                )
-            elif two and side == 5 and count == 3:
-                products_by_two(
-                    FIVE, THREE, THREE, flags, dys, xs, size, shape, images, lanes, left, sums
-                )
-            elif two and side == 5 and count == 2:
-                products_by_two(
-                    FIVE, THREE, TWO, flags, dys, xs, size, shape, images, lanes, left, sums
-                )
-            elif two and side == 7 and count == 3:
-                products_by_two(
-                    SEVEN, FOUR, THREE, flags, dys, xs, size, shape, images, lanes, left, sums
-                )
+            count = 5 if side == 5 else 3 if first == 0 else 2
+            given = flags, dys, xs, size, shape, images, lanes, left, sums
+            if two and side == 3:
+                products_by_two(THREE, TWO, THREE, *given)
+            elif two and side == 5:
+                products_by_two(FIVE, THREE, FIVE, *given)
+            elif two and count == 3:
+                products_by_two(SEVEN, FOUR, THREE, *given)
+            elif two:
+                products_by_two(SEVEN, FOUR, TWO, *given)
+            elif side == 3:
+                products(THREE, THREE, *given)
+            elif side == 5:
+                products(FIVE, FIVE, *given)
+            elif count == 3:
+                products(SEVEN, THREE, *given)
             else:
-                products_by_two(
-                    SEVEN, FOUR, TWO, flags, dys, xs, size, shape, images, lanes, left, sums
-                )
-            finite = add_lanes(room, wide, side, count, first, dw[k, 0]) and finite
+                products(SEVEN, TWO, *given)
+            finite = add_lanes(room, side, first, count, dw, k) and finite
             first, number = first + count, number + 1
         if not finite:
             for r in range(side):
@@ -157,15 +140,13 @@ def share(dy, x, stride, lead, dilation, groups, numbers, notes, dw, part, parts
 
 
 @jit.exact
-def lanes_of_groups(x, dy, side, stride, pad):
-    """Return `lanes_of` for each group of taps: three, then two at a time."""
-    strips = lanes_of(x, x.shape[3], dy.shape[3], pad, stride == 2)
-    numbers = np.empty((max(1, side // 2), strips.shape[0]), np.int64)
-    for group in range(numbers.shape[0]):
-        first = 0 if group == 0 else 2 * group + 1
-        strips = lanes_of(x, x.shape[3], dy.shape[3], pad - first, stride == 2)
-        for i in range(strips.shape[0]):
-            numbers[group, i] = strips[i]
+def lanes_of_groups(x, dy, stride, pad):
+    """Return `lanes_of` for groups of taps that begin at 0, 3 and 5; only the first counts where side is not 7."""
+    wide = simd.lanes(x)
+    numbers = np.empty((3, (dy.shape[3] + wide - 1) // wide * TAPS), np.int64)
+    for group in range(3):
+        first = 2 * group + 1 if group > 0 else 0
+        numbers[group] = lanes_of(x, x.shape[3], dy.shape[3], pad - first, stride == 2)
     return numbers
 
 
@@ -174,7 +155,7 @@ def dw(dy, x, stride, padding, dilation, groups, dw):
     """Fill dw, its filters over threads."""
     rows = dy.shape[0] * dy.shape[2]
     parts = parts_of(dw.shape[0], rows, dy.shape[3], dw.shape[2] * dw.shape[3])
-    numbers = lanes_of_groups(x, dy, dw.shape[2], stride[1], padding[1])
+    numbers = lanes_of_groups(x, dy, stride[1], padding[1])
     notes = np.empty((parts, 8), np.int64)
     for i in prange(parts):
         share(dy, x, stride, padding, dilation, groups, numbers, notes, dw, np.int64(i), parts)

@@ -35,7 +35,7 @@ def lanes_of_spread(like, width, count):
 @jit.inlined
 def leave_pair(even, odd, flags, dx, at, low, high):
     """Write a row of two vectors, lanes in turn, or add it to what is there."""
-    first, second = sliding.woven(even, odd, 0), sliding.woven(even, odd, 1)
+    first, second = simd.interleave(even, odd)
     if flags[MORE]:
         first = first + sliding.vector_at(dx, at, low)
         second = second + sliding.vector_at(dx, at + simd.lanes(dx), high)

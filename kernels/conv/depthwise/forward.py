@@ -79,31 +79,48 @@ def strip_by_two(weights, bias, floor, flags, x, place, size, lanes, y, at, shap
 
 
 @jit.exact
-def plane(window, w, start, step, bias, floor, flags, x, source, size, numbers, y, target, shape, lead):  # fmt: skip
-    """Fill a plane of y, strip by strip."""
-    weights, wide = sliding.taps(window, w, start, step), simd.lanes(x)
-    for first in range(0, shape[1], wide):
-        lanes = sliding.lanes_for(weights, numbers, first // wide * TAPS)
-        keep = between(0, shape[1] - first, wide)
-        strip(
-            weights, bias, floor, flags, x, source + first - lead[1], size, lanes,
-            y, target + first, shape, keep, lead[0],
-        )  # fmt: skip
+def planes(
+    window, w, b, zero, floor, turned, flags, x, size, numbers, y, shape, counts, lead, begin, end
+):
+    """Fill the planes [begin, end) of y: stride 1."""
+    wide, taps = simd.lanes(x), len(window) * len(window)
+    many = counts[2] // (counts[1] if turned else counts[0])  # filters of a channel
+    n, o = begin // counts[1], begin % counts[1]
+    for each in range(begin, end):
+        target = each * shape[0] * shape[1]
+        for i in range(many if turned else 1):
+            k = o * many + i if turned else o
+            c = k if turned or many == 1 else k // many
+            source = (n * counts[0] + c) * size[0] * size[1] - lead[1]
+            start, step = ((k + 1) * taps - 1, -1) if turned else (k * taps, 1)
+            weights, bias = sliding.taps(window, w, start, step), zero if turned else b[k]
+            flags[MORE] = i > 0
+            for first in range(0, shape[1], wide):
+                lanes = sliding.lanes_for(weights, numbers, first // wide * TAPS)
+                keep = between(0, shape[1] - first, wide)
+                strip(
+                    weights, bias, floor, flags, x, source + first, size, lanes,
+                    y, target + first, shape, keep, lead[0],
+                )  # fmt: skip
+        n, o = (n, o + 1) if o + 1 < counts[1] else (n + 1, 0)
 
 
 @jit.exact
-def plane_by_two(
-    window, w, start, step, bias, floor, flags, x, source, size, numbers, y, target, shape, lead
-):
-    """As `plane`, for stride 2."""
-    weights, wide = sliding.taps(window, w, start, step), simd.lanes(x)
-    for first in range(0, shape[1], wide):
-        lanes = sliding.lanes_for(weights, numbers, first // wide * TAPS)
-        keep = between(0, shape[1] - first, wide)
-        strip_by_two(
-            weights, bias, floor, flags, x, source + 2 * first - lead[1], size, lanes,
-            y, target + first, shape, keep, lead[0],
-        )  # fmt: skip
+def planes_by_two(window, w, b, floor, flags, x, size, numbers, y, shape, counts, lead, begin, end):
+    """Fill the planes [begin, end) of y: stride 2."""
+    wide, taps, many = simd.lanes(x), len(window) * len(window), counts[2] // counts[0]
+    for each in range(begin, end):
+        n, k = each // counts[1], each % counts[1]
+        target = each * shape[0] * shape[1]
+        source = (n * counts[0] + k // many) * size[0] * size[1] - lead[1]
+        weights = sliding.taps(window, w, k * taps, 1)
+        for first in range(0, shape[1], wide):
+            lanes = sliding.lanes_for(weights, numbers, first // wide * TAPS)
+            keep = between(0, shape[1] - first, wide)
+            strip_by_two(
+                weights, b[k], floor, flags, x, source + 2 * first, size, lanes,
+                y, target + first, shape, keep, lead[0],
+            )  # fmt: skip
 
 
 @jit.exact
@@ -114,53 +131,41 @@ def share(x, w, b, stride, lead, relu, turned, numbers, notes, y, part, parts):
     first, and there is no bias.
     """
     size, shape, side = (x.shape[2], x.shape[3]), (y.shape[2], y.shape[3]), w.shape[2]
-    taps, area, out = side * w.shape[3], size[0] * size[1], shape[0] * shape[1]
-    many = w.shape[0] // (y.shape[1] if turned else x.shape[1])
+    counts = x.shape[1], y.shape[1], w.shape[0]
     zero = x.dtype.type(0)
     floor = zero if relu else x.dtype.type(-np.inf)
-    xs, ws, ys = sliding.bare(x), sliding.bare(w), sliding.bare(y)
-    notes[part, FAR] = area >= LARGE
+    xs, ws, bs, ys = sliding.bare(x), sliding.bare(w), sliding.bare(b), sliding.bare(y)
+    notes[part, FAR], notes[part, MORE] = size[0] * size[1] >= LARGE, 0
     lanes, flags = sliding.bare(numbers), sliding.bare(notes[part])
-    two = stride[0] == 2
-    planes = y.shape[0] * y.shape[1]
-    for each in range(part * planes // parts, (part + 1) * planes // parts):
-        n, o = each // y.shape[1], each % y.shape[1]
-        at = each * out
-        for i in range(many if turned else 1):
-            k = o * many + i if turned else o
-            source = (n * x.shape[1] + (k if turned else k // many)) * area
-            t, step = ((k + 1) * taps - 1, -1) if turned else (k * taps, 1)
-            bias, notes[part, MORE] = zero if turned else b[k], i > 0
-            if two and side == 3:
-                plane_by_two(
-                    THREE, ws, t, step, bias, floor, flags, xs, source, size, lanes,
-                    ys, at, shape, lead,
-                )  # fmt: skip
-            elif two and side == 5:
-                plane_by_two(
-                    FIVE, ws, t, step, bias, floor, flags, xs, source, size, lanes,
-                    ys, at, shape, lead,
-                )  # fmt: skip
-            elif two:
-                plane_by_two(
-                    SEVEN, ws, t, step, bias, floor, flags, xs, source, size, lanes,
-                    ys, at, shape, lead,
-                )  # fmt: skip
-            elif side == 3:
-                plane(
-                    THREE, ws, t, step, bias, floor, flags, xs, source, size, lanes,
-                    ys, at, shape, lead,
-                )  # fmt: skip
-            elif side == 5:
-                plane(
-                    FIVE, ws, t, step, bias, floor, flags, xs, source, size, lanes,
-                    ys, at, shape, lead,
-                )  # fmt: skip
-            else:
-                plane(
-                    SEVEN, ws, t, step, bias, floor, flags, xs, source, size, lanes,
-                    ys, at, shape, lead,
-                )  # fmt: skip
+    total = y.shape[0] * y.shape[1]
+    begin, end = part * total // parts, (part + 1) * total // parts
+    if stride[0] == 2 and side == 3:
+        planes_by_two(
+            THREE, ws, bs, floor, flags, xs, size, lanes, ys, shape, counts, lead, begin, end
+        )
+    elif stride[0] == 2 and side == 5:
+        planes_by_two(
+            FIVE, ws, bs, floor, flags, xs, size, lanes, ys, shape, counts, lead, begin, end
+        )
+    elif stride[0] == 2:
+        planes_by_two(
+            SEVEN, ws, bs, floor, flags, xs, size, lanes, ys, shape, counts, lead, begin, end
+        )
+    elif side == 3:
+        planes(
+            THREE, ws, bs, zero, floor, turned, flags, xs, size, lanes,
+            ys, shape, counts, lead, begin, end,
+        )  # fmt: skip
+    elif side == 5:
+        planes(
+            FIVE, ws, bs, zero, floor, turned, flags, xs, size, lanes,
+            ys, shape, counts, lead, begin, end,
+        )  # fmt: skip
+    else:
+        planes(
+            SEVEN, ws, bs, zero, floor, turned, flags, xs, size, lanes,
+            ys, shape, counts, lead, begin, end,
+        )  # fmt: skip
 
 
 @jit.parallel

@@ -12,7 +12,7 @@ As in `tile`, each operation is a plain function that says in NumPy what is mean
 stands for it in compiled code.
 """
 
-from kernels.core.simd.sliding import lowering as _lowering
+from kernels.core.simd.sliding import lowering as lowering
 from kernels.core.simd.sliding.operations import (
     ask,
     at_least,
@@ -30,7 +30,6 @@ from kernels.core.simd.sliding.operations import (
     take_row,
     taps,
     vector_at,
-    woven,
     zeros,
 )
 
@@ -51,6 +50,5 @@ __all__ = [
     "take_row",
     "taps",
     "vector_at",
-    "woven",
     "zeros",
 ]

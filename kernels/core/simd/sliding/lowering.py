@@ -333,21 +333,6 @@ def _part(tile, number):
     return TileType(tile.dtype, 1, 1)(tile, number), build
 
 
-@_stands_for(operations.woven)
-def _woven(even, odd, half):
-    """Lanes of two vectors in turn."""
-    which = _constant(half)
-
-    def build(context, builder, signature, args):
-        a, b = (builder.extract_value(each, 0) for each in args[:2])
-        count = a.type.count
-        first = which * count // 2
-        lanes = [first + lane // 2 + count * (lane % 2) for lane in range(count)]
-        return _one(context, builder, even, shuffle(builder, a, b, lanes))
-
-    return even(even, odd, half), build
-
-
 @_stands_for(operations.vector_at)
 def _vector_at(a, start, lanes):
     """A masked load."""

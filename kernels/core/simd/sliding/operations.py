@@ -156,11 +156,6 @@ def put_all(tile: Any, a: np.ndarray, start: int) -> None:
     a[start : start + tile.size] = tile.reshape(-1)
 
 
-def woven(even: Any, odd: Any, half: int) -> Any:
-    """Return half 0 or 1 of the two vectors' lanes in turn."""
-    return np.stack([even, odd], 1).reshape(2, -1)[half]
-
-
 def vector_at(a: np.ndarray, start: int, lanes: int) -> Any:
     """Return a[start : start + LANES], zero in the lanes that are not wanted."""
     return _read(a, start, lanes)
