@@ -5,7 +5,7 @@ import numpy as np
 from kernels.core import jit, simd
 
 TAPS = (
-    8  # numbers for a strip: seven taps across, or eight vectors of which they are taken in pairs
+    8  # numbers for a strip: seven taps across, and one to spare
 )
 THREE, FIVE, SEVEN = (0,) * 3, (0,) * 5, (0,) * 7  # windows, whose size is their type's
 PARTS = 64  # pieces of work at most
@@ -24,17 +24,15 @@ def lanes_of(like, width, count, pad, two):
     """Return TAPS numbers for each strip of `count` outputs on rows `width` long.
 
     Stride 1: number s is for tap s, the outputs whose column + s − pad exists.
-    Stride 2: numbers s and s + 1 (s even) are for the two vectors that taps s and s + 1 are taken from.
+    Stride 2: number s is for the vector that begins s vectors behind the first tap of the first output.
     """
     wide = simd.lanes(like)
     numbers = np.empty((count + wide - 1) // wide * TAPS, np.int64)
     for place in range(numbers.shape[0]):
         s, first = place % TAPS, place // TAPS * wide
         if two:
-            past = s % 2 * wide  # elements behind the first vector's
-            here = 2 * first + s - s % 2 - pad + past
-            high = min(2 * (count - first) - past, width - here)
-            numbers[place] = between(-here, high, wide)
+            here = 2 * first + s * wide - pad
+            numbers[place] = between(-here, width - here, wide)
         else:
             here = first + s - pad
             numbers[place] = between(-here, min(count - first, width - here), wide)

@@ -96,21 +96,33 @@ def _parts(builder: Any, tile: Any, value: Any) -> list[Any]:
 
 
 def _row(builder: Any, place: Any, lanes: Any, vector: Any, taps: int, stride: int) -> Any:
-    """Yield a row as each tap across sees it: every stride-th element."""
-    wide, even = vector.count, list(range(0, 2 * vector.count, 2))
+    """Yield a row as each tap across sees it: every stride-th element.
 
-    def read(shift: int, number: int) -> Any:
-        mask = _mask(builder, builder.extract_value(lanes, number), wide)
-        return read_part(builder, builder.gep(place, [I64(shift)]), vector, mask)
+    With stride 2, taps 0 and 1 are the even and the odd places of two vectors. Tap s is tap s − 2 moved by one
+    lane: what comes in is the one element s − 2 behind those two.
+    """
+    wide = vector.count
 
-    for s in range(0, taps, stride):
-        if stride == 1:
-            yield read(s, s)
-            continue
-        halves = read(s, s), read(s + wide, s + 1)
-        yield shuffle(builder, *halves, even)
-        if s + 1 < taps:
-            yield shuffle(builder, *halves, [lane + 1 for lane in even])
+    def read(number: int, shift: int, count: int) -> Any:
+        mask = _mask(builder, builder.extract_value(lanes, number), count)
+        part = ir.VectorType(vector.element, count)
+        return read_part(builder, builder.gep(place, [I64(shift)]), part, mask)
+
+    if stride == 1:
+        for s in range(taps):
+            yield read(s, s, wide)
+        return
+    seen = read(0, 0, wide), read(1, wide, wide)
+    seen = [shuffle(builder, *seen, list(range(s, 2 * wide, 2))) for s in range(2)]
+    few = min(wide, 8)  # half a vector crosses a cache line more seldom
+    for s in range(taps):
+        if s >= 2:
+            if (s - 2) % few == 0:
+                more = read(2 + (s - 2) // few, 2 * wide + s - 2, few)
+                more = shuffle(builder, more, more, [lane % few for lane in range(wide)])
+            moved = [*range(1, wide), wide + (s - 2) % few]
+            seen.append(shuffle(builder, seen[s - 2], more, moved))
+        yield seen[s]
 
 
 @_stands_for(operations.taps)

@@ -23,12 +23,10 @@ def _columns(x: np.ndarray, start: int, lanes: Any, taps: int, stride: int) -> l
     """A row of x as each tap across sees it."""
     if stride == 1:
         return [_read(x, start + s, lanes[s]) for s in range(taps)]
-    wide, seen = lanes_of(x.dtype), []
-    for s in range(taps):
-        first = s - s % 2
-        both = [_read(x, start + first + half * wide, lanes[first + half]) for half in range(2)]
-        seen.append(np.concatenate(both)[s % 2 :: 2])
-    return seen
+    wide = lanes_of(x.dtype)
+    vectors = 2 + -(-(taps - 2) // wide)
+    row = [_read(x, start + i * wide, lanes[i]) for i in range(vectors)]
+    return [np.concatenate(row)[s : s + 2 * wide : 2] for s in range(taps)]
 
 
 def taps(window: Any, w: Any, start: int, step: int) -> Any:
@@ -68,8 +66,8 @@ def take_row(
     start : int
         Where the first tap of the first lane reads.
     lanes : tuple of int
-        For each tap across, the lanes that are inside; with across = 2, for the two vectors that the taps s
-        and s + 1 are taken from, s even.
+        For each tap across, the lanes that are inside; with across = 2, for each vector of the row from `start`
+        on: two, and as many as hold the elements by which taps 2, 3, … reach further.
     among : int
         No lanes but these; -1 for all.
     down, across : {1, 2}
