@@ -112,12 +112,12 @@ def product_row(
 
 
 def bare(a: np.ndarray) -> Any:
-    """Return a one-dimensional array to be read and written by the operations here, and indexed.
+    """Return a contiguous array as one row, to be read and written by the operations here, and indexed.
 
     Compiled, it is an address: arrays that go through calls are counted in and out (50 ns each), even where
     the calls are inlined, once these are many. Who calls keeps the array alive.
     """
-    return a
+    return a.reshape(-1)
 
 
 def ask(a: Any, start: int) -> None:
@@ -141,6 +141,7 @@ def row_of_one(number: float, like: Any) -> Any:
 
 def roll(tile: Any, fresh: Any) -> Any:
     """Move the rows up by those of `fresh`, which come in below."""
+    fresh = fresh.reshape(-1, *tile.shape[1:])
     return np.concatenate([tile[len(fresh) :], fresh])
 
 
