@@ -11,6 +11,14 @@ loads: a row of x serves the R rows of y that hold it in their windows (`forward
 (`dx`), and for dw R rows of dy wait in registers for the rows of x (`dw`).
 
 Squares of 3, 5 and 7 taps, strides 1 and 2.
+
+Measured on one thread of a Zen 4, float32, against the rung that was fastest before (the README has more): forward
+and dx 5 times `register` at 3×3 on planes of 112×112, 4.3 at 5×5 on 28×28, 2.3 at 7×7 on 56×56, 10 at 3×3 on
+14×14; with stride 2 6 times `few` and 8 times `register`; dw 7 to 28 times `parallel`. 5×5 multiplies at 95 % of
+the units' rate; 3×3 on large planes takes 1.5 times as long as copying x to y.
+
+Source: P. Zhang, E. Lo and B. Lu, "High Performance Depthwise and Pointwise Convolutions on Mobile Devices", AAAI
+2020.
 """
 
 from kernels.conv.depthwise.dw import dw

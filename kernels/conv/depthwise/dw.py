@@ -5,10 +5,14 @@
 One sum for each tap, a vector of partial sums wide. A row of x is read once for each tap across, and meets the
 R rows of dy whose windows hold it: they stay in registers and move up by one with each row, as the sums do in
 the forward. The sums go on from strip to strip and image to image; their lanes are added at the end. Sums, rows
-and what is read fit 32 registers up to 5×5 taps; of 7×7, three and then two columns of taps are done at a time, and x and dy read three times.
+and what is read fit 32 registers up to 5×5 taps; of 7×7, with stride 1, three and then two
+columns of taps are done at a time, and x and dy read three times.
 
 Where a row of dy is missing, at the upper and the lower end, zeros stand for it. Zero times infinity is NaN, in a
 sum that has no such term: sums that are not finite are made anew, tap by tap.
+
+One thread of a Zen 4, float32: 8×192×28×28, 5×5, 0.66 ms, as long as the forward; `parallel`, which reads x and dy
+for each tap, takes 11.
 """
 
 import numpy as np
@@ -21,7 +25,7 @@ from kernels.core import jit, simd, stack
 from kernels.core.simd import sliding
 
 ONE, TWO, FOUR = (0,) * 1, (0,) * 2, (0,) * 4
-MOST = 25 * 16  # elements of the sums at most: 5×5 or 7×3 vectors
+MOST = 49 * 16  # elements of the sums, at most
 
 
 @jit.exact
@@ -111,16 +115,14 @@ def share(dy, x, stride, lead, dilation, groups, numbers, notes, dw, part, parts
         while first < side:
             lanes = sliding.bare(numbers[number])
             left = lead[0], lead[1] - first
-            count = 5 if side == 5 else 3 if first == 0 else 2
+            count = side if two or side < 7 else 3 if first == 0 else 2
             given = flags, dys, xs, size, shape, images, lanes, left, sums
             if two and side == 3:
                 products_by_two(THREE, TWO, THREE, *given)
             elif two and side == 5:
                 products_by_two(FIVE, THREE, FIVE, *given)
-            elif two and count == 3:
-                products_by_two(SEVEN, FOUR, THREE, *given)
             elif two:
-                products_by_two(SEVEN, FOUR, TWO, *given)
+                products_by_two(SEVEN, FOUR, SEVEN, *given)
             elif side == 3:
                 products(THREE, THREE, *given)
             elif side == 5:

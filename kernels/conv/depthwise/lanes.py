@@ -4,9 +4,7 @@ import numpy as np
 
 from kernels.core import jit, simd
 
-TAPS = (
-    8  # numbers for a strip: seven taps across, and one to spare
-)
+TAPS = 8  # numbers for a strip: seven taps across, and one to spare
 THREE, FIVE, SEVEN = (0,) * 3, (0,) * 5, (0,) * 7  # windows, whose size is their type's
 PARTS = 64  # pieces of work at most
 PART = 1 << 18  # multiply-adds of a piece at least

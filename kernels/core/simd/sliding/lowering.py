@@ -52,8 +52,9 @@ def _stands_for(operation: Callable) -> Callable:
                 except _NotConstant:
                     return None
 
-            typer.pysig = inspect.signature(operation)
-            return typer
+            named: Any = typer
+            named.pysig = inspect.signature(operation)  # its own says *args
+            return named
 
         @lower_builtin(operation, types.VarArg(types.Any))
         def build(context, builder, signature, args):
@@ -112,8 +113,8 @@ def _row(builder: Any, place: Any, lanes: Any, vector: Any, taps: int, stride: i
         for s in range(taps):
             yield read(s, s, wide)
         return
-    seen = read(0, 0, wide), read(1, wide, wide)
-    seen = [shuffle(builder, *seen, list(range(s, 2 * wide, 2))) for s in range(2)]
+    both = read(0, 0, wide), read(1, wide, wide)
+    seen = [shuffle(builder, *both, list(range(s, 2 * wide, 2))) for s in range(2)]
     few = min(wide, 8)  # half a vector crosses a cache line more seldom
     for s in range(taps):
         if s >= 2:
