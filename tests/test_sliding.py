@@ -22,9 +22,9 @@ def forward(window, w, x, numbers, c, mask):
     x, numbers = sliding.bare(x), sliding.bare(numbers)
     weights = sliding.taps(window, w, 60, -1)
     sums, lanes = sliding.sums_for(weights, 0.5, 1), sliding.lanes_for(weights, numbers, 1)
-    sums = sliding.take_row(sums, weights, x, 3, lanes, mask, 1, 0, 1)
+    sums = sliding.take_row(sums, weights, x, 3, lanes, 1, 0, 1)
     sums = sliding.roll(sums, sliding.row_of_one(2.0, x))
-    sums = sliding.take_row(sums, weights, x, 9, lanes, -1, 1, 0, 1)
+    sums = sliding.take_row(sums, weights, x, 9, lanes, 1, 0, 1)
     sliding.ask(x, 5)
     sliding.put_all(sums, c, 0)
     last = sliding.part(sums, 1)
@@ -34,8 +34,8 @@ def forward(window, w, x, numbers, c, mask):
 def by_two(window, w, x, numbers, c):
     weights = sliding.taps(window, w, 2, 1)
     sums, lanes = sliding.sums_for(weights, 0.5, 2), sliding.lanes_for(weights, numbers, 0)
-    sums = sliding.take_row(sums, weights, x, 3, lanes, -1, 2, 0, 2)
-    sums = sliding.take_row(sums, weights, x, 99, lanes, -1, 2, 1, 2)
+    sums = sliding.take_row(sums, weights, x, 3, lanes, 2, 0, 2)
+    sums = sliding.take_row(sums, weights, x, 99, lanes, 2, 1, 2)
     sliding.put_all(sums, c, 0)
 
 @njit(error_model="numpy")

@@ -46,7 +46,7 @@ def strip(weights, bias, floor, flags, x, place, size, lanes, y, at, shape, keep
             first = place + row * size[1]
             if flags[FAR]:
                 sliding.ask(x, first + size[0] * size[1])
-            sums = sliding.take_row(sums, weights, x, first, lanes, -1, 1, 0, 1)
+            sums = sliding.take_row(sums, weights, x, first, lanes, 1, 0, 1)
         if t >= behind:
             first = at + (t - behind) * shape[1]
             if flags[FAR]:
@@ -67,12 +67,12 @@ def strip_by_two(weights, bias, floor, flags, x, place, size, lanes, y, at, shap
             if flags[FAR]:
                 sliding.ask(x, first + size[0] * size[1])
                 sliding.ask(x, first + size[0] * size[1] + wide)
-            sums = sliding.take_row(sums, weights, x, first, lanes, -1, 2, 0, 2)
+            sums = sliding.take_row(sums, weights, x, first, lanes, 2, 0, 2)
         if 0 <= row + 1 < size[0]:
             if flags[FAR]:
                 sliding.ask(x, first + (size[0] + 1) * size[1])
                 sliding.ask(x, first + (size[0] + 1) * size[1] + wide)
-            sums = sliding.take_row(sums, weights, x, first + size[1], lanes, -1, 2, 1, 2)
+            sums = sliding.take_row(sums, weights, x, first + size[1], lanes, 2, 1, 2)
         if t >= behind:
             first = at + (t - behind) * shape[1]
             if flags[FAR]:

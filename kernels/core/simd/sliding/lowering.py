@@ -257,7 +257,7 @@ def _lanes_for(weights, numbers, start):
 
 
 @_stands_for(operations.take_row)
-def _take_row(sums, weights, x, start, lanes, among, down, phase, across):
+def _take_row(sums, weights, x, start, lanes, down, phase, across):
     """For each tap across a vector of x, for each sum that it belongs to a multiply-add."""
     u, i, v = _constant(down), _constant(phase), _constant(across)
 
@@ -265,18 +265,14 @@ def _take_row(sums, weights, x, start, lanes, among, down, phase, across):
         total, w = _parts(builder, sums, args[0]), _parts(builder, weights, args[1])
         place, vector = _address(context, builder, x, *args[2:4]), vector_of(x.dtype)
         fma = _fma(builder, vector)
-        lane_bits = args[4]
-        for t in range(lanes.count):
-            bits = builder.and_(builder.extract_value(lane_bits, t), args[5])
-            lane_bits = builder.insert_value(lane_bits, bits, t)
-        for s, seen in enumerate(_row(builder, place, lane_bits, vector, weights.vectors, v)):
+        for s, seen in enumerate(_row(builder, place, args[4], vector, weights.vectors, v)):
             for j in range(sums.rows):
                 r = u * (sums.rows - 1 - j) + i
                 if r < weights.rows:
                     total[j] = fma(seen, w[r * weights.vectors + s], total[j])
         return _tile(context, builder, sums, total)
 
-    return sums(sums, weights, x, types.int64, lanes, types.int64, down, phase, across), build
+    return sums(sums, weights, x, types.int64, lanes, down, phase, across), build
 
 
 @_stands_for(operations.spread_row)

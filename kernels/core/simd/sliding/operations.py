@@ -52,8 +52,7 @@ def lanes_for(weights: Any, numbers: np.ndarray, start: int) -> Any:
 
 
 def take_row(
-    sums: Any, weights: Any, x: np.ndarray, start: int, lanes: Any, among: int,
-    down: int, phase: int, across: int,
+    sums: Any, weights: Any, x: np.ndarray, start: int, lanes: Any, down: int, phase: int, across: int
 ) -> Any:  # fmt: skip
     """Add a row of an image to the sums that read it: the m-th from below takes tap r = down · m + phase.
 
@@ -68,14 +67,12 @@ def take_row(
     lanes : tuple of int
         For each tap across, the lanes that are inside; with across = 2, for each vector of the row from `start`
         on: two, and as many as hold the elements by which taps 2, 3, … reach further.
-    among : int
-        No lanes but these; -1 for all.
     down, across : {1, 2}
         Strides.
     phase : int
         The row's number modulo `down`.
     """
-    sums, lanes = sums.copy(), [each & among for each in lanes]
+    sums = sums.copy()
     for s, row in enumerate(_columns(x, start, lanes, weights.shape[1], across)):
         for m in range(len(sums)):
             if down * m + phase < len(weights):
