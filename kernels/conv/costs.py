@@ -2,7 +2,8 @@
 
 Each is a sum of what the rung does: a start, multiplies in whole register tiles, elements that are copied,
 turned round, transformed or packed. The factors were fitted to 36 problems, on two threads of a Zen 5 (median
-of prediction over measurement 0.97 to 1.0, quartiles 0.7 to 1.2), those of `few` to 200 on one; what matters is where two rungs cross. They
+of prediction over measurement 0.97 to 1.0, quartiles 0.7 to 1.2), those of `few` to 200 on one, those of `depthwise` to
+ten on a Zen 4, multiplies at the Zen 5's rate; what matters is where two rungs cross. They
 read shapes, options, dtype and vector width, never the data or the number of threads.
 """
 
@@ -133,8 +134,8 @@ def depthwise(p, direction):
         strips = -(-across // wide)
     strips *= p.n * p.k
     multiplied = _multiplied(p, strips * rows * wide * p.r * p.s)
-    turned = 0.5 * strips * rows if p.stride[0] == 2 and direction != "dx" else 0  # columns sorted
-    return 12500 + 5 * multiplied + turned + 10 * strips + 0.012 * p.bytes(direction)
+    turned = 0.8 * strips * rows if p.stride[0] == 2 and direction != "dx" else 0  # columns sorted
+    return 12100 + 2.4 * multiplied + turned + 4 * strips + 0.0015 * p.bytes(direction)
 
 
 def winograd(m):

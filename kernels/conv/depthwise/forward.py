@@ -4,7 +4,8 @@
 
 A row of the strip is read S times, a column further each time, and added to the R rows of sums that it belongs to;
 then the oldest leaves. R·S multiply-adds for S loads and a store. Rows of padding are not visited, columns of
-padding are lanes that are not read: nothing is copied.
+padding are lanes that are not read: nothing is copied. (A copy with its padding written down would take 0.30 ms
+of 8×32×112×112, 0.09 of 8×192×28×28, 0.05 of 8×512×14×14, beside the 0.65, 0.64 and 0.19 that all this takes.)
 
 A strip takes 64 bytes of each row of its plane, which the processor does not foresee: on a plane too large for the
 first cache, each row calls for the same place in the next plane (8×32×112×112, 3×3: 0.65 ms; without, 1.2 to 2.5).
