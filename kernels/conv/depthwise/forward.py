@@ -24,7 +24,7 @@ from kernels.core.simd import sliding
 LARGE = 1 << 12  # elements of a plane from which on the next one is called for in time
 
 # What a part notes for its loops, in memory: of a flag that it knows not to change, the compiler makes
-# loops for either answer, and takes twice as long.
+# loops for either answer, a quarter more code.
 MORE, FAR = 0, 1  # add to what is there; call for the next plane
 
 
