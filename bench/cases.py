@@ -160,6 +160,22 @@ CASES = [
     _conv(
         "depthwise-28", (8, 192, 28, 28), (192, 1, 5, 5), padding=2, groups=192, group="depthwise"
     ),
+    _conv(
+        "depthwise-strided", (8, 64, 112, 112), (64, 1, 3, 3),
+        stride=2, padding=1, groups=64, group="depthwise", note="MobileNet",
+    ),
+    _conv(
+        "depthwise-seven", (8, 96, 56, 56), (96, 1, 7, 7),
+        padding=3, groups=96, group="depthwise", note="ConvNeXt",
+    ),
+    _conv(
+        "depthwise-14", (8, 512, 14, 14), (512, 1, 3, 3),
+        padding=1, groups=512, group="depthwise", note="MobileNet",
+    ),
+    _conv(
+        "depthwise-twice", (8, 32, 56, 56), (64, 1, 3, 3),
+        padding=1, groups=32, group="depthwise", note="two filters a channel",
+    ),
     Case("matmul", "tiny", ((64, 64), (64, 64))),
     Case("matmul", "odd", ((250, 199), (199, 301))),
     Case("matmul", "square-1024", ((1024, 1024), (1024, 1024)), real=True, group="dense"),

@@ -93,6 +93,35 @@ def conv2d(draw, plain=False, few=False):
 
 
 @st.composite
+def depthwise(draw):
+    """Draw a convolution of a channel a group, with squares of 3, 5 or 7 taps and stride 1 or 2."""
+    dtype, side = draw(DTYPES), draw(st.sampled_from([3, 5, 7]))
+    channels, multiplier = draw(st.integers(1, 5)), draw(st.sampled_from([1, 1, 2, 3]))
+    padding = draw(
+        st.one_of(
+            st.integers(0, side),
+            st.tuples(*[st.tuples(st.integers(0, side), st.integers(0, side))] * 2),
+            st.sampled_from(["valid", "same", "same_lower"]),
+        )
+    )
+    size = [
+        max(1, side - _room(padding, axis))
+        + draw(st.integers(0, 9) | st.sampled_from([15, 27, 40]))
+        for axis in range(2)
+    ]
+    x = draw(arrays((draw(st.integers(0, 3)), channels, *size), dtype))
+    w = draw(arrays((channels * multiplier, 1, side, side), dtype))
+    b = draw(st.one_of(st.none(), arrays((channels * multiplier,), dtype)))
+    options = {
+        "stride": draw(st.sampled_from([1, 2])),
+        "padding": padding,
+        "groups": channels,
+        "activation": draw(st.sampled_from([None, "relu"])),
+    }
+    return (x, w, b), options
+
+
+@st.composite
 def matmul(draw):
     dtype = draw(DTYPES)
     extent = st.one_of(st.integers(1, 20), st.sampled_from([63, 65, 130, 300]))
@@ -239,6 +268,7 @@ PROBLEMS = {
 ONLY = {("conv2d", name): conv2d(plain=True) for name in ("winograd_2x2", "winograd_4x4")}
 ONLY["conv2d", "few"] = conv2d(few=True)
 ONLY["lp_pool2d", "register"] = _pool(st.fixed_dictionaries({"p": st.just(2)}))
+ONLY["conv2d", "depthwise"] = depthwise()
 
 
 def problems(ladder, rung):
