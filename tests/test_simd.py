@@ -92,7 +92,7 @@ def places(a, b, c, numbers):
 @njit(error_model="numpy")
 def vectors(a, b, c):
     x, y = simd.vector(a, 1), simd.vector(b, 2)
-    simd.put_vector(simd.scale_add(x + y, 2.5, simd.scale(x - y, 3)), c, 4)
+    simd.put_vector(simd.fma(x + y, 2.5, (x - y) * 3), c, 4)
 
 rng = np.random.default_rng(0)
 for dtype in ("f4", "f8"):
@@ -114,7 +114,87 @@ print("same")
 """
 
 
-@pytest.mark.parametrize("program", [CHECK, VECTORS], ids=["tile", "vectors"])
+ARITHMETIC = """
+import sys
+import numpy as np
+from numba import njit
+from kernels.core import simd
+assert simd.BITS == int(sys.argv[1]), simd.BITS
+
+@njit(error_model="numpy")
+def formula(x, y):
+    third = simd.constant(1 / 3, x)
+    low = simd.minimum(simd.rint(x * third), simd.copysign(simd.sqrt(simd.absolute(y)), x))
+    high = simd.maximum(x, y) / simd.fma(x, x, 1.0) - (-y)
+    return simd.select(x > y, simd.select(x == low, 5.0, low), simd.select(y != y, x, high))
+
+@njit(error_model="numpy")
+def masks(x, y):
+    within = (x >= -1) & (x < 2) | ~(y <= 0)
+    return simd.select(within, 1 + x, 2 - y)
+
+@njit(error_model="numpy")
+def by_vector(a, b, c):
+    for i in range(0, a.size, simd.lanes(a)):
+        x, y = simd.vector(a, i), simd.vector(b, i)
+        simd.put_vector(formula(x, y), c, i)
+        simd.put_vector(masks(x, y), c, a.size + i)
+
+@njit(error_model="numpy")
+def by_number(a, b, c):
+    for i in range(a.size):
+        c[i] = formula(a[i], b[i])
+
+@njit(error_model="numpy")
+def memory(a, c, ints, small, count):
+    even, odd = simd.even_odd(a, 3)
+    low, high = simd.interleave(odd, even)
+    simd.put_vector(low, c, 0)
+    simd.put_vector(high, c, simd.lanes(a))
+    part = simd.vector_part(a, 5, count)
+    at = 2 * simd.lanes(a)
+    simd.put_vector_part(part * simd.splat(3, a), c, at, count - 1)
+    c[at + 70], c[at + 71] = simd.sum_of(part), simd.largest_of(part)
+    simd.put_vector(simd.numbers(ints, 4, count, 100, 7, a), c, at + 80)
+    simd.put_vector(simd.numbers(small, 9, count, 1, 0, a), c, at + 100)
+    simd.put_integers(simd.rint(part), ints, 200, count, 10**12, 3)
+    simd.put_integers(simd.absolute(simd.rint(part)), small, 200, count, 2, 1)
+
+rng = np.random.default_rng(0)
+ends = [0.0, -0.0, np.inf, -np.inf, np.nan, 0.5, 1.5, 2.5, -1.0, 2.0, 1e30, 3e-41]
+for dtype in ("f4", "f8"):
+    a, b = (x.ravel().astype(dtype) for x in np.meshgrid(ends, ends))
+    extra = -a.size % 16
+    a, b = (np.concatenate([x, rng.standard_normal(extra + 64).astype(dtype)]) for x in (a, b))
+    with np.errstate(all="ignore"):
+        want = formula.py_func(a, b), masks.py_func(a, b)
+    got = np.full(2 * a.size, np.nan, dtype)
+    by_vector(a, b, got)
+    tolerance = {"rtol": 4e-7 if dtype == "f4" else 1e-15}
+    np.testing.assert_allclose(got[: a.size], want[0], **tolerance)
+    np.testing.assert_array_equal(got[a.size :], want[1])
+    one = np.full(a.size, np.nan, dtype)
+    by_number(a, b, one)
+    assert one.tobytes() == got[: a.size].tobytes()
+    big = rng.standard_normal(100).astype(dtype) * 9
+    for count in (0, 1, 3, simd.lanes_of(dtype), simd.lanes_of(dtype) + 2):
+        results = []
+        for function in (memory, memory.py_func):
+            c = np.full(400, np.nan, dtype)
+            ints = np.arange(300) * 5 + 2**40 * (np.arange(300) == 5)
+            small = np.arange(300).astype("u1")
+            function(big, c, ints, small, count)
+            results.append((c, ints, small))
+        np.testing.assert_allclose(results[0][0], results[1][0], rtol=1e-5 if dtype == "f4" else 1e-13)
+        for x, y in zip(results[0][1:], results[1][1:]):
+            np.testing.assert_array_equal(x, y)
+print("same")
+"""
+
+
+@pytest.mark.parametrize(
+    "program", [CHECK, VECTORS, ARITHMETIC], ids=["tile", "vectors", "arithmetic"]
+)
 @pytest.mark.parametrize("bits", [512, 256, 128])
 def test_compiled_does_what_its_body_says(bits, program):
     host = width.bits(None, None)

@@ -54,7 +54,7 @@ def back(m, products, start, far, across, bias, k, relu, rows, lines):
     """Aᵀ M A for the tiles of one row and LANES outputs: m rows of across·m pixels of LANES in lines."""
     points = m + 2
     lanes, width = simd.lanes(products), simd.columns(products)
-    nothing, plus = simd.scale(simd.vector(bias, k), 0), simd.vector(bias, k)
+    nothing, plus = simd.vector(bias, k) * 0, simd.vector(bias, k)
     for tile in range(across):
         for j in range(points):
             transforms.outputs(

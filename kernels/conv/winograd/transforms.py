@@ -35,16 +35,14 @@ def data(m, source, start, step, target, place, to):
         simd.put_vector(d1 - d3, target, place + 3 * to)
         return
     d4, d5 = simd.vector(source, start + 4 * step), simd.vector(source, start + 5 * step)
-    simd.put_vector(simd.scale_add(d0, PRODUCT, simd.scale_add(d2, -SUM, d4)), target, place)
-    even, odd = simd.scale_add(d2, -BB, d4), simd.scale(simd.scale_add(d1, -BB, d3), A)
+    simd.put_vector(simd.fma(d0, PRODUCT, simd.fma(d2, -SUM, d4)), target, place)
+    even, odd = simd.fma(d2, -BB, d4), simd.fma(d1, -BB, d3) * A
     simd.put_vector(even + odd, target, place + to)
     simd.put_vector(even - odd, target, place + 2 * to)
-    even, odd = simd.scale_add(d2, -AA, d4), simd.scale(simd.scale_add(d1, -AA, d3), B)
+    even, odd = simd.fma(d2, -AA, d4), simd.fma(d1, -AA, d3) * B
     simd.put_vector(even + odd, target, place + 3 * to)
     simd.put_vector(even - odd, target, place + 4 * to)
-    simd.put_vector(
-        simd.scale_add(d1, PRODUCT, simd.scale_add(d3, -SUM, d5)), target, place + 5 * to
-    )
+    simd.put_vector(simd.fma(d1, PRODUCT, simd.fma(d3, -SUM, d5)), target, place + 5 * to)
 
 
 @jit.inlined
@@ -53,17 +51,17 @@ def weights(m, source, start, step, target, place, to):
     g0, g1 = simd.vector(source, start), simd.vector(source, start + step)
     g2 = simd.vector(source, start + 2 * step)
     if m == 2:
-        even, odd = simd.scale(g0 + g2, 0.5), simd.scale(g1, 0.5)
+        even, odd = (g0 + g2) * 0.5, g1 * 0.5
         simd.put_vector(g0, target, place)
         simd.put_vector(even + odd, target, place + to)
         simd.put_vector(even - odd, target, place + 2 * to)
         simd.put_vector(g2, target, place + 3 * to)
         return
-    simd.put_vector(simd.scale(g0, 1 / PRODUCT), target, place)
-    even, odd = simd.scale(simd.scale_add(g2, AA, g0), AT_A), simd.scale(g1, A * AT_A)
+    simd.put_vector(g0 * (1 / PRODUCT), target, place)
+    even, odd = simd.fma(g2, AA, g0) * AT_A, g1 * (A * AT_A)
     simd.put_vector(even + odd, target, place + to)
     simd.put_vector(even - odd, target, place + 2 * to)
-    even, odd = simd.scale(simd.scale_add(g2, BB, g0), AT_B), simd.scale(g1, B * AT_B)
+    even, odd = simd.fma(g2, BB, g0) * AT_B, g1 * (B * AT_B)
     simd.put_vector(even + odd, target, place + 3 * to)
     simd.put_vector(even - odd, target, place + 4 * to)
     simd.put_vector(g2, target, place + 5 * to)
@@ -81,12 +79,10 @@ def outputs(m, source, start, step, plus, target, place, to):
     m4, m5 = simd.vector(source, start + 4 * step), simd.vector(source, start + 5 * step)
     even_a, odd_a, even_b, odd_b = m1 + m2, m1 - m2, m3 + m4, m3 - m4
     simd.put_vector(m0 + even_a + even_b + plus, target, place)
-    simd.put_vector(simd.scale_add(odd_a, A, simd.scale_add(odd_b, B, plus)), target, place + to)
+    simd.put_vector(simd.fma(odd_a, A, simd.fma(odd_b, B, plus)), target, place + to)
+    simd.put_vector(simd.fma(even_a, AA, simd.fma(even_b, BB, plus)), target, place + 2 * to)
     simd.put_vector(
-        simd.scale_add(even_a, AA, simd.scale_add(even_b, BB, plus)), target, place + 2 * to
-    )
-    simd.put_vector(
-        simd.scale_add(odd_a, AA * A, simd.scale_add(odd_b, BB * B, m5 + plus)),
+        simd.fma(odd_a, AA * A, simd.fma(odd_b, BB * B, m5 + plus)),
         target, place + 3 * to,
     )  # fmt: skip
 
@@ -99,13 +95,13 @@ def errors(m, source, start, step, target, place, to):
     if m == 2:
         simd.put_vector(y0 + y1, target, place + to)
         simd.put_vector(y0 - y1, target, place + 2 * to)
-        simd.put_vector(simd.scale(y1, -1), target, place + 3 * to)
+        simd.put_vector(y1 * -1, target, place + 3 * to)
         return
     y2, y3 = simd.vector(source, start + 2 * step), simd.vector(source, start + 3 * step)
-    even, odd = simd.scale_add(y2, AA, y0), simd.scale(simd.scale_add(y3, AA, y1), A)
+    even, odd = simd.fma(y2, AA, y0), simd.fma(y3, AA, y1) * A
     simd.put_vector(even + odd, target, place + to)
     simd.put_vector(even - odd, target, place + 2 * to)
-    even, odd = simd.scale_add(y2, BB, y0), simd.scale(simd.scale_add(y3, BB, y1), B)
+    even, odd = simd.fma(y2, BB, y0), simd.fma(y3, BB, y1) * B
     simd.put_vector(even + odd, target, place + 3 * to)
     simd.put_vector(even - odd, target, place + 4 * to)
     simd.put_vector(y3, target, place + 5 * to)
@@ -117,16 +113,14 @@ def taps(m, source, start, step, target, place, to):
     u0, u1 = simd.vector(source, start), simd.vector(source, start + step)
     u2, u3 = simd.vector(source, start + 2 * step), simd.vector(source, start + 3 * step)
     if m == 2:
-        even = simd.scale(u1 + u2, 0.5)
+        even = (u1 + u2) * 0.5
         simd.put_vector(u0 + even, target, place)
-        simd.put_vector(simd.scale(u1 - u2, 0.5), target, place + to)
+        simd.put_vector((u1 - u2) * 0.5, target, place + to)
         simd.put_vector(even + u3, target, place + 2 * to)
         return
     u4, u5 = simd.vector(source, start + 4 * step), simd.vector(source, start + 5 * step)
-    even_a, odd_a = simd.scale(u1 + u2, AT_A), simd.scale(u1 - u2, A * AT_A)
-    even_b, odd_b = simd.scale(u3 + u4, AT_B), simd.scale(u3 - u4, B * AT_B)
-    simd.put_vector(simd.scale_add(u0, 1 / PRODUCT, even_a + even_b), target, place)
+    even_a, odd_a = (u1 + u2) * AT_A, (u1 - u2) * (A * AT_A)
+    even_b, odd_b = (u3 + u4) * AT_B, (u3 - u4) * (B * AT_B)
+    simd.put_vector(simd.fma(u0, 1 / PRODUCT, even_a + even_b), target, place)
     simd.put_vector(odd_a + odd_b, target, place + to)
-    simd.put_vector(
-        simd.scale_add(even_a, AA, simd.scale_add(even_b, BB, u5)), target, place + 2 * to
-    )
+    simd.put_vector(simd.fma(even_a, AA, simd.fma(even_b, BB, u5)), target, place + 2 * to)

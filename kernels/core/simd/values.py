@@ -37,6 +37,20 @@ class _TileModel(models.PrimitiveModel):
         super().__init__(manager, tile, ir.ArrayType(vector_of(tile.dtype), tile.count))
 
 
+class MaskType(types.Type):
+    """Numba's type of a comparison's answer: a bit a lane."""
+
+    def __init__(self, rows: int, vectors: int, lanes: int) -> None:
+        self.count, self.lanes = rows * vectors, lanes
+        super().__init__(name=f"Mask({rows}, {vectors}, {lanes})")
+
+
+@register_model(MaskType)
+class _MaskModel(models.PrimitiveModel):
+    def __init__(self, manager: Any, mask: Any) -> None:
+        super().__init__(manager, mask, ir.ArrayType(ir.VectorType(I1, mask.lanes), mask.count))
+
+
 def vector_of(dtype: Any) -> ir.VectorType:
     """LLVM's type of one vector."""
     scalar = ir.FloatType() if dtype == types.float32 else ir.DoubleType()
@@ -45,7 +59,10 @@ def vector_of(dtype: Any) -> ir.VectorType:
 
 def size_of(vector: Any) -> int:
     """Bytes of a lane, to which alone an address is aligned."""
-    return 4 if vector.element == ir.FloatType() else 8
+    element = vector.element
+    if isinstance(element, ir.IntType):
+        return element.width // 8
+    return 4 if element == ir.FloatType() else 8
 
 
 def address(context: Any, builder: Any, array_type: Any, array: Any, index: Any) -> Any:
@@ -86,7 +103,8 @@ def function(builder: Any, name: str, result: Any, arguments: list[Any]) -> Any:
 
 def suffix(vector: Any) -> str:
     """How LLVM's functions spell a vector type."""
-    return f"v{vector.count}f{8 * size_of(vector)}"
+    kind = "i" if isinstance(vector.element, ir.IntType) else "f"
+    return f"v{vector.count}{kind}{8 * size_of(vector)}"
 
 
 def inside(builder: Any, low: Any, high: Any, count: int) -> Any:

@@ -1,18 +1,16 @@
-"""Single vectors: LANES neighbours in memory, computed with as one, and blocks of them turned round.
+"""Single vectors: LANES neighbours in memory, on their way in and out, and blocks of them turned round.
 
-As in `tile`, the bodies say in NumPy what is meant. Vectors take + and −.
+As in `tile`, the bodies say in NumPy what is meant. What is computed with vectors stands in `elementwise`.
 """
 
 from __future__ import annotations
 
-import operator
 from typing import Any
 
 import numpy as np
 from numba.extending import overload
 
 from kernels.core.simd import lowering as _lowering
-from kernels.core.simd.values import TileType
 from kernels.core.simd.width import lanes_of
 
 lowering: Any = _lowering  # typed by Numba
@@ -33,14 +31,70 @@ def put_vector(value: Any, a: np.ndarray, start: int) -> None:
     a[start : start + lanes(a)] = value
 
 
-def scale(a: Any, number: float) -> Any:
-    """Return a · number."""
-    return a * a.dtype.type(number)
+def vector_part(a: np.ndarray, start: int, count: int) -> Any:
+    """Return a vector of which only the first `count` lanes are read; the rest is zero."""
+    value = np.zeros(lanes(a), a.dtype)
+    count = max(0, min(count, lanes(a)))
+    value[:count] = a[start : start + count]
+    return value
 
 
-def scale_add(a: Any, number: float, b: Any) -> Any:
-    """Return a · number + b, rounded once."""
-    return a * a.dtype.type(number) + b
+def put_vector_part(value: Any, a: np.ndarray, start: int, count: int) -> None:
+    """Write the first `count` lanes; nothing else is touched."""
+    count = max(0, min(count, lanes(a)))
+    a[start : start + count] = value[:count]
+
+
+def splat(number: float, like: np.ndarray) -> Any:
+    """Return a vector of the array's dtype, all of whose lanes are `number`."""
+    return np.full(lanes(like), number, like.dtype)
+
+
+def sum_of(value: Any) -> Any:
+    """Return the sum of all lanes: half added to half until one is left."""
+    return _folded(value, np.add)
+
+
+def largest_of(value: Any) -> Any:
+    """Return the largest lane; NaN if there is one."""
+    return _folded(value, np.maximum)
+
+
+def _folded(value: Any, fold: Any) -> Any:
+    while len(value) > 1:
+        value = fold(value[: len(value) // 2], value[len(value) // 2 :])
+    return value[0]
+
+
+def even_odd(a: np.ndarray, start: int) -> tuple[Any, Any]:
+    """Return a[start], a[start + 2], … and a[start + 1], a[start + 3], …: a vector of each."""
+    pair = a[start : start + 2 * lanes(a)]
+    return pair[::2].copy(), pair[1::2].copy()
+
+
+def interleave(even: Any, odd: Any) -> tuple[Any, Any]:
+    """Undo `even_odd`: two vectors in the order of memory."""
+    pair = np.stack([even, odd], 1).reshape(2, -1)
+    return pair[0], pair[1]
+
+
+def numbers(a: np.ndarray, start: int, count: int, base: int, step: int, like: np.ndarray) -> Any:
+    """Return the integers a[start + lane] − (base + lane · step) as floats of `like`'s dtype.
+
+    Only the first `count` are read; the others are 0 − (base + lane · step).
+    """
+    whole = np.zeros(lanes(like), np.int64)
+    count = max(0, min(count, len(whole)))
+    whole[:count] = a[start : start + count]
+    with np.errstate(over="ignore"):
+        return (whole - (base + step * np.arange(len(whole)))).astype(like.dtype)
+
+
+def put_integers(value: Any, a: np.ndarray, start: int, count: int, base: int, step: int) -> None:
+    """Write the first `count` lanes, whole numbers, plus base + lane · step, to an array of integers."""
+    count = max(0, min(count, len(value)))
+    whole = value.astype(np.int64) + base + step * np.arange(len(value))
+    a[start : start + count] = whole[:count]
 
 
 def transpose(
@@ -81,28 +135,53 @@ def _put_vector(value, a, start):
     return lambda value, a, start: lowering.put_vector(value, a, start)
 
 
-@overload(scale)
-def _scale(a, number):
-    return lambda a, number: lowering.scale(a, number)
+@overload(vector_part)
+def _vector_part(a, start, count):
+    return lambda a, start, count: lowering.vector_part(a, start, count)
 
 
-@overload(scale_add)
-def _scale_add(a, number, b):
-    return lambda a, number, b: lowering.scale_add(a, number, b)
+@overload(put_vector_part)
+def _put_vector_part(value, a, start, count):
+    return lambda value, a, start, count: lowering.put_vector_part(value, a, start, count)
 
 
-@overload(operator.add)
-def _add(a, b):
-    if isinstance(a, TileType) and a == b:
-        return lambda a, b: lowering.add(a, b)
-    return None
+@overload(splat)
+def _splat(number, like):
+    return lambda number, like: lowering.splat(number, like)
 
 
-@overload(operator.sub)
-def _subtract(a, b):
-    if isinstance(a, TileType) and a == b:
-        return lambda a, b: lowering.subtract(a, b)
-    return None
+@overload(sum_of)
+def _sum_of(value):
+    return lambda value: lowering.reduced(value, "sum")
+
+
+@overload(largest_of)
+def _largest_of(value):
+    return lambda value: lowering.reduced(value, "max")
+
+
+@overload(even_odd)
+def _even_odd(a, start):
+    return lambda a, start: lowering.even_odd(a, start)
+
+
+@overload(interleave)
+def _interleave(even, odd):
+    return lambda even, odd: lowering.interleave(even, odd)
+
+
+@overload(numbers)
+def _numbers(a, start, count, base, step, like):
+    return lambda a, start, count, base, step, like: lowering.numbers(
+        a, start, count, base, step, like
+    )
+
+
+@overload(put_integers)
+def _put_integers(value, a, start, count, base, step):
+    return lambda value, a, start, count, base, step: lowering.put_integers(
+        value, a, start, count, base, step
+    )
 
 
 @overload(transpose)

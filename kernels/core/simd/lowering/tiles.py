@@ -1,4 +1,4 @@
-"""What the tile's operations become: LLVM's vector instructions.
+"""The register tile: loads, stores, and multiply-adds.
 
 `llvm.fma` is one instruction wherever the processor has it. Partial tiles use masked loads and stores.
 """
@@ -9,12 +9,10 @@ from typing import Any
 
 from llvmlite import ir
 from numba import types
-from numba.core import cgutils
 from numba.extending import intrinsic
 
 from kernels.core.simd.values import (
     I1,
-    I32,
     I64,
     TileType,
     address,
@@ -305,125 +303,3 @@ def store_columns_part(typing, tile, c, start, stride, low, high, width):
         return _store_columns(context, builder, tile, value, pointer, step, (bottom, top), across)
 
     return types.void(tile, c, *[types.int64] * 5), build
-
-
-@intrinsic
-def prefetch(typing, array, start, count):
-    """Ask for the lines of `count` elements, for reading, into the second cache."""
-
-    def build(context, builder, signature, args):
-        values, first, number = args
-        pointer = address(context, builder, array, values, first)
-        byte = ir.IntType(8).as_pointer()
-        hint = function(builder, "llvm.prefetch.p0", ir.VoidType(), [byte, I32, I32, I32])
-        step = 64 * 8 // array.dtype.bitwidth
-        lines = builder.sdiv(builder.add(number, I64(step - 1)), I64(step))
-        with cgutils.for_range(builder, lines) as loop:
-            place = builder.gep(pointer, [builder.mul(loop.index, I64(step))])
-            builder.call(hint, [builder.bitcast(place, byte), I32(0), I32(2), I32(1)])
-        return context.get_dummy_value()
-
-    return types.void(array, types.int64, types.int64), build
-
-
-@intrinsic
-def vector(typing, a, start):
-    """Read one vector."""
-    tile = TileType(a.dtype, 1, 1)
-
-    def build(context, builder, signature, args):
-        value = ir.Constant(context.get_value_type(tile), ir.Undefined)
-        part = read(builder, address(context, builder, a, *args), vector_of(a.dtype))
-        return builder.insert_value(value, part, 0)
-
-    return tile(a, types.int64), build
-
-
-@intrinsic
-def put_vector(typing, tile, a, start):
-    """Write one vector."""
-
-    def build(context, builder, signature, args):
-        value, array, first = args
-        part = builder.extract_value(value, 0)
-        write(builder, part, address(context, builder, a, array, first))
-        return context.get_dummy_value()
-
-    return types.void(tile, a, types.int64), build
-
-
-def _each(builder, tile, operation, *values):
-    """Apply an operation vector by vector."""
-    result = values[0]
-    for number in range(tile.count):
-        parts = [builder.extract_value(value, number) for value in values]
-        result = builder.insert_value(result, operation(*parts), number)
-    return result
-
-
-@intrinsic
-def add(typing, a, b):
-    """Lane by lane."""
-    return a(a, b), lambda context, builder, s, args: _each(builder, a, builder.fadd, *args)
-
-
-@intrinsic
-def subtract(typing, a, b):
-    """Lane by lane."""
-    return a(a, b), lambda context, builder, s, args: _each(builder, a, builder.fsub, *args)
-
-
-def _scalar(context, builder, number, value, dtype):
-    return splat(builder, context.cast(builder, value, number, dtype), vector_of(dtype))
-
-
-@intrinsic
-def scale(typing, a, number):
-    """Every lane times a number."""
-
-    def build(context, builder, signature, args):
-        factor = _scalar(context, builder, number, args[1], a.dtype)
-        return _each(builder, a, lambda part: builder.fmul(part, factor), args[0])
-
-    return a(a, number), build
-
-
-@intrinsic
-def scale_add(typing, a, number, b):
-    """Every lane times a number, plus b's, rounded once."""
-
-    def build(context, builder, signature, args):
-        lanes = vector_of(a.dtype)
-        fma = function(builder, f"llvm.fma.{suffix(lanes)}", lanes, [lanes] * 3)
-        factor = _scalar(context, builder, number, args[1], a.dtype)
-        operation = lambda x, y: builder.call(fma, [x, factor, y])  # noqa: E731
-        return _each(builder, a, operation, args[0], args[2])
-
-    return a(a, number, b), build
-
-
-@intrinsic
-def transpose(typing, source, start, stride, rows, width, target, place, step, keep):
-    """Read rows × width, write width × keep."""
-
-    def build(context, builder, signature, args):
-        from_array, first, from_step, height, across, to_array, to_place, to_step, kept = args
-        lanes = vector_of(source.dtype)
-        none = ir.Constant(ir.VectorType(I1, lanes.count), None)
-        read_mask = inside(builder, None, across, lanes.count)
-        write_mask = inside(builder, None, kept, lanes.count)
-        pointer = address(context, builder, source, from_array, first)
-        block = []
-        for i in range(lanes.count):
-            there = builder.icmp_signed("<", I64(i), height)
-            mask = builder.select(there, read_mask, none)
-            block.append(read_part(builder, pointer, lanes, mask))
-            pointer = builder.gep(pointer, [from_step])
-        pointer = address(context, builder, target, to_array, to_place)
-        for j, column in enumerate(transposed(builder, block)):
-            there = builder.icmp_signed("<", I64(j), across)
-            write_part(builder, column, pointer, builder.select(there, write_mask, none))
-            pointer = builder.gep(pointer, [to_step])
-        return context.get_dummy_value()
-
-    return types.void(source, *[types.int64] * 4, target, *[types.int64] * 3), build

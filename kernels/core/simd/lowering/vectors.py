@@ -1,0 +1,257 @@
+"""Single vectors: to and from memory, turned round, spread apart, summed across."""
+
+from __future__ import annotations
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from kernels.core.simd.lowering.elementwise import largest, least
+from kernels.core.simd.values import (
+    I1,
+    I32,
+    I64,
+    TileType,
+    address,
+    function,
+    inside,
+    read,
+    read_part,
+    shuffle,
+    transposed,
+    vector_of,
+    write,
+    write_part,
+)
+from kernels.core.simd.values import (
+    splat as spread,
+)
+
+
+@intrinsic
+def prefetch(typing, array, start, count):
+    """Ask for the lines of `count` elements, for reading, into the second cache."""
+
+    def build(context, builder, signature, args):
+        values, first, number = args
+        pointer = address(context, builder, array, values, first)
+        byte = ir.IntType(8).as_pointer()
+        hint = function(builder, "llvm.prefetch.p0", ir.VoidType(), [byte, I32, I32, I32])
+        step = 64 * 8 // array.dtype.bitwidth
+        lines = builder.sdiv(builder.add(number, I64(step - 1)), I64(step))
+        with cgutils.for_range(builder, lines) as loop:
+            place = builder.gep(pointer, [builder.mul(loop.index, I64(step))])
+            builder.call(hint, [builder.bitcast(place, byte), I32(0), I32(2), I32(1)])
+        return context.get_dummy_value()
+
+    return types.void(array, types.int64, types.int64), build
+
+
+@intrinsic
+def vector(typing, a, start):
+    """Read one vector."""
+    tile = TileType(a.dtype, 1, 1)
+
+    def build(context, builder, signature, args):
+        part = read(builder, address(context, builder, a, *args), vector_of(a.dtype))
+        return _single(context, builder, tile, part)
+
+    return tile(a, types.int64), build
+
+
+@intrinsic
+def put_vector(typing, tile, a, start):
+    """Write one vector."""
+
+    def build(context, builder, signature, args):
+        value, array, first = args
+        part = builder.extract_value(value, 0)
+        write(builder, part, address(context, builder, a, array, first))
+        return context.get_dummy_value()
+
+    return types.void(tile, a, types.int64), build
+
+
+@intrinsic
+def vector_part(typing, a, start, count):
+    """Read the first `count` lanes, zero elsewhere."""
+    tile = TileType(a.dtype, 1, 1)
+
+    def build(context, builder, signature, args):
+        array, first, number = args
+        lanes = vector_of(a.dtype)
+        mask = inside(builder, None, number, lanes.count)
+        part = read_part(builder, address(context, builder, a, array, first), lanes, mask)
+        return _single(context, builder, tile, part)
+
+    return tile(a, types.int64, types.int64), build
+
+
+@intrinsic
+def put_vector_part(typing, tile, a, start, count):
+    """Write the first `count` lanes."""
+
+    def build(context, builder, signature, args):
+        value, array, first, number = args
+        part = builder.extract_value(value, 0)
+        mask = inside(builder, None, number, part.type.count)
+        write_part(builder, part, address(context, builder, a, array, first), mask)
+        return context.get_dummy_value()
+
+    return types.void(tile, a, types.int64, types.int64), build
+
+
+def _single(context, builder, tile, part):
+    return builder.insert_value(ir.Constant(context.get_value_type(tile), ir.Undefined), part, 0)
+
+
+@intrinsic
+def splat(typing, number, like):
+    """All lanes the same number."""
+    tile = TileType(like.dtype, 1, 1)
+
+    def build(context, builder, signature, args):
+        value = context.cast(builder, args[0], number, like.dtype)
+        return _single(context, builder, tile, spread(builder, value, vector_of(like.dtype)))
+
+    return tile(number, like), build
+
+
+@intrinsic(prefer_literal=True)
+def reduced(typing, tile, operation):
+    """Fold a tile to one number: vector to vector, then half to half."""
+    if not isinstance(operation, types.StringLiteral):
+        return None
+    name = operation.literal_value
+
+    def build(context, builder, signature, args):
+        fold = _FOLDS[name]
+        parts = [builder.extract_value(args[0], number) for number in range(tile.count)]
+        total = parts[0]
+        for part in parts[1:]:
+            total = fold(builder, total, part)
+        while total.type.count > 1:
+            half = total.type.count // 2
+            low = shuffle(builder, total, total, list(range(half)))
+            high = shuffle(builder, total, total, list(range(half, 2 * half)))
+            total = fold(builder, low, high)
+        return builder.extract_element(total, I32(0))
+
+    return tile.dtype(tile, operation), build
+
+
+_FOLDS = {"sum": lambda builder, a, b: builder.fadd(a, b), "max": largest, "min": least}
+
+
+def _pair(context, builder, tile, low, high):
+    pair = types.UniTuple(tile, 2)
+    values = [_single(context, builder, tile, part) for part in (low, high)]
+    return pair, context.make_tuple(builder, pair, values)
+
+
+@intrinsic
+def even_odd(typing, a, start):
+    """Read two vectors and sort them into even and odd places."""
+    tile = TileType(a.dtype, 1, 1)
+
+    def build(context, builder, signature, args):
+        lanes = vector_of(a.dtype)
+        pointer = address(context, builder, a, *args)
+        low = read(builder, pointer, lanes)
+        high = read(builder, builder.gep(pointer, [I64(lanes.count)]), lanes)
+        even = shuffle(builder, low, high, list(range(0, 2 * lanes.count, 2)))
+        odd = shuffle(builder, low, high, list(range(1, 2 * lanes.count, 2)))
+        return _pair(context, builder, tile, even, odd)[1]
+
+    return types.UniTuple(tile, 2)(a, types.int64), build
+
+
+@intrinsic
+def interleave(typing, even, odd):
+    """Two vectors as even and odd places of two others."""
+
+    def build(context, builder, signature, args):
+        a, b = (builder.extract_value(each, 0) for each in args)
+        count = a.type.count
+        order = [lane // 2 + count * (lane % 2) for lane in range(2 * count)]
+        low, high = shuffle(builder, a, b, order[:count]), shuffle(builder, a, b, order[count:])
+        return _pair(context, builder, even, low, high)[1]
+
+    return types.UniTuple(even, 2)(even, odd), build
+
+
+def _ramp(builder, base, step, count):
+    """Whole numbers base, base + step, … of 64 bits."""
+    wide = ir.VectorType(I64, count)
+    places = ir.Constant(wide, list(range(count)))
+    return builder.add(
+        spread(builder, base, wide), builder.mul(places, spread(builder, step, wide))
+    )
+
+
+@intrinsic
+def numbers(typing, a, start, count, base, step, like):
+    """Read integers, less a ramp, as floats; zero beyond `count`."""
+    tile = TileType(like.dtype, 1, 1)
+
+    def build(context, builder, signature, args):
+        array, first, number, low, rise, _ = args
+        lanes = vector_of(like.dtype)
+        whole = ir.VectorType(ir.IntType(a.dtype.bitwidth), lanes.count)
+        mask = inside(builder, None, number, lanes.count)
+        part = read_part(builder, address(context, builder, a, array, first), whole, mask)
+        if a.dtype.bitwidth < 64:
+            wide = ir.VectorType(I64, lanes.count)
+            extend = builder.sext if a.dtype.signed else builder.zext
+            part = extend(part, wide)
+        part = builder.sub(part, _ramp(builder, low, rise, lanes.count))
+        return _single(context, builder, tile, builder.sitofp(part, lanes))
+
+    return tile(a, *[types.int64] * 4, like), build
+
+
+@intrinsic
+def put_integers(typing, tile, a, start, count, base, step):
+    """Write the first `count` lanes, whole numbers, plus a ramp, as integers."""
+
+    def build(context, builder, signature, args):
+        value, array, first, number, low, rise = args
+        part = builder.extract_value(value, 0)
+        count = part.type.count
+        part = builder.fptosi(part, ir.VectorType(I64, count))
+        part = builder.add(part, _ramp(builder, low, rise, count))
+        if a.dtype.bitwidth < 64:
+            part = builder.trunc(part, ir.VectorType(ir.IntType(a.dtype.bitwidth), count))
+        mask = inside(builder, None, number, count)
+        write_part(builder, part, address(context, builder, a, array, first), mask)
+        return context.get_dummy_value()
+
+    return types.void(tile, a, *[types.int64] * 4), build
+
+
+@intrinsic
+def transpose(typing, source, start, stride, rows, width, target, place, step, keep):
+    """Read rows × width, write width × keep."""
+
+    def build(context, builder, signature, args):
+        from_array, first, from_step, height, across, to_array, to_place, to_step, kept = args
+        lanes = vector_of(source.dtype)
+        none = ir.Constant(ir.VectorType(I1, lanes.count), None)
+        read_mask = inside(builder, None, across, lanes.count)
+        write_mask = inside(builder, None, kept, lanes.count)
+        pointer = address(context, builder, source, from_array, first)
+        block = []
+        for i in range(lanes.count):
+            there = builder.icmp_signed("<", I64(i), height)
+            mask = builder.select(there, read_mask, none)
+            block.append(read_part(builder, pointer, lanes, mask))
+            pointer = builder.gep(pointer, [from_step])
+        pointer = address(context, builder, target, to_array, to_place)
+        for j, column in enumerate(transposed(builder, block)):
+            there = builder.icmp_signed("<", I64(j), across)
+            write_part(builder, column, pointer, builder.select(there, write_mask, none))
+            pointer = builder.gep(pointer, [to_step])
+        return context.get_dummy_value()
+
+    return types.void(source, *[types.int64] * 4, target, *[types.int64] * 3), build
