@@ -1,12 +1,21 @@
 """The rungs of the five normalisations: two sets of loops under five names."""
 
 from kernels.core.ladder import Ladder, Rung
-from kernels.normalization import naive, welford
+from kernels.normalization import naive, parallel, vectors, welford
 
 
 def _per_element(ns):
     """Cost in ns: so much for each element."""
     return lambda problem, direction: ns * problem.size
+
+
+def _totals(problem, direction):
+    """Elements of what dweight and dbias are added up in: those of rows, or of each image's channels."""
+    if direction == "forward" or (problem.batch and direction != "dbias"):
+        return 0
+    if problem.s == 1:
+        return 2 * problem.c * vectors.PARTS
+    return 1 if direction == "dbias" else 2 * problem.c * max(1, problem.n)
 
 
 def _run(module, kind, directions):
@@ -25,22 +34,37 @@ def _ladder(name):
     rungs = [
         Rung(
             "naive",
-            "the formula: mean, variance about it, each element",
+            "the formula: the mean, the variance about it, then each element",
             None,
             _run(naive, kind, directions),
             _per_element(3.0),
-        )
+        ),
+        Rung(
+            "welford",
+            "mean and variance in one pass, each element moving both",
+            "naive",
+            _run(welford, kind, ("forward",)),
+            _per_element(6.0),
+        ),
+        Rung(
+            "vectors",
+            "a set at a time, in vectors, all of its passes while it is in cache",
+            "naive",
+            _run(vectors, kind, directions),
+            _per_element(0.3),
+            scratch=_totals,
+        ),
+        Rung(
+            "parallel",
+            "pieces over threads",
+            "vectors",
+            _run(parallel, kind, directions),
+            _per_element(0.29),  # never slower: where threads do not pay it is the same loop
+            scratch=_totals,
+        ),
     ]
-    if name != "rms_norm":
-        rungs.append(
-            Rung(
-                "welford",
-                "mean and variance in one pass, each element moving both",
-                "naive",
-                _run(welford, kind, ("forward",)),
-                _per_element(6.0),
-            )
-        )
+    if name == "rms_norm":
+        del rungs[1]  # no mean: its one pass is no news
     return Ladder(name, "normalization", directions, rungs)
 
 
