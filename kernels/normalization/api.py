@@ -428,7 +428,7 @@ def _problem(
         view = (x.size // c, c, 1)
     else:
         view = (x.shape[0], x.shape[1], math.prod(x.shape[2:]))
-    groups = {"group_norm": option, "instance_norm": x.shape[1]}.get(name, 1)
+    groups = option if name == "group_norm" else view[1] if name == "instance_norm" else 1
     return NormProblem(*view, groups, name == "batch_norm", x.dtype, fixed), view
 
 

@@ -3,21 +3,22 @@
 Each function takes what the public function takes and returns (value, scale, terms). Mean and variance
 are computed here, by the two-pass formula, whatever the cache holds; only inference's are given.
 
-The scale counts what is added at the end, with |x̂| + 1 for a normalised element x̂ = (x − mean) · rstd:
-a mean is a sum of deviations about a point near it, so its error is a share of the deviations' size, and
-not of the offset that the data may have.
+The scale counts what is added at the end, with |x̂| + 1 for a normalised element x̂ = (x − mean) · rstd: the
+mean of float32 data is a float64, so its error is no more than a share of the deviations' size. Float64 data
+have no wider type to keep their mean in, so there its own rounding counts: |mean| · rstd more.
 """
 
 import numpy as np
 
 
 def _normalised(x, axes, eps, centred=True, mean=None, rstd=None):
-    """Return x̂ and 1 / √(variance + eps), both in float64."""
-    x = np.asarray(x, np.float64)
+    """Return x̂, the size of what it is made of, and 1 / √(variance + eps), in float64."""
+    double, x = x.itemsize == 8, np.asarray(x, np.float64)
     if mean is None:
-        mean = x.mean(axes, keepdims=True) if centred else 0.0
+        mean = x.mean(axes, keepdims=True) if centred else np.zeros(())
         rstd = 1 / np.sqrt(np.square(x - mean).mean(axes, keepdims=True) + eps)
-    return (x - mean) * rstd, rstd
+    xh = (x - mean) * rstd
+    return xh, np.abs(xh) + 1 + double * np.abs(mean) * rstd, rstd
 
 
 def _over_channels(value, ndim):
@@ -25,8 +26,7 @@ def _over_channels(value, ndim):
     return np.asarray(value, np.float64).reshape(-1, *(1,) * (ndim - 2))
 
 
-def _affine(xh, weight, bias, terms):
-    size = np.abs(xh) + 1
+def _affine(xh, size, weight, bias, terms):
     value, scale = xh, size
     if weight is not None:
         value, scale = xh * weight, size * np.abs(weight)
@@ -47,15 +47,15 @@ def _sets(x, name, option):
 
 def _forward(x, name, option, weight, bias, eps):
     shape, axes = _sets(x, name, option)
-    view = np.asarray(x, np.float64).reshape(shape)
+    view = x.reshape(shape)
     if not x.size:
-        return view.reshape(x.shape), view.reshape(x.shape), 0
-    xh = _normalised(view, axes, eps, name != "rms_norm")[0].reshape(x.shape)
+        return np.zeros(x.shape), np.zeros(x.shape), 0
+    xh, size, _ = _normalised(view, axes, eps, name != "rms_norm")
     if name in ("group_norm", "instance_norm", "batch_norm"):
         weight, bias = (
             None if each is None else _over_channels(each, x.ndim) for each in (weight, bias)
         )
-    return _affine(xh, weight, bias, _count(view, axes))
+    return _affine(xh.reshape(x.shape), size.reshape(x.shape), weight, bias, _count(view, axes))
 
 
 def _count(x, axes):
@@ -90,12 +90,11 @@ def batch_norm(
     if training:
         return _forward(x, "batch_norm", None, weight, bias, eps)
     mean, variance = (_over_channels(each, x.ndim) for each in (running_mean, running_var))
-    xh = (np.asarray(x, np.float64) - mean) / np.sqrt(variance + eps)
-    offset = np.abs(mean) / np.sqrt(variance + eps)  # x and mean need not be near each other
-    weight = None if weight is None else _over_channels(weight, x.ndim)
-    bias = None if bias is None else _over_channels(bias, x.ndim)
-    value, scale, terms = _affine(xh, weight, bias, 0)
-    return value, scale + offset * (1 if weight is None else np.abs(weight)), terms
+    xh, size, _ = _normalised(x, (), eps, True, mean, 1 / np.sqrt(variance + eps))
+    weight, bias = (
+        None if each is None else _over_channels(each, x.ndim) for each in (weight, bias)
+    )
+    return _affine(xh, size, weight, bias, 0)
 
 
 def _backward(dy, cache, direction):
@@ -109,28 +108,29 @@ def _backward(dy, cache, direction):
     weight = 1.0 if cache.weight is None else np.asarray(cache.weight, np.float64)
     if not per_element and cache.weight is not None:
         weight = _over_channels(weight, cache.x.ndim)
-    view, dy = np.asarray(cache.x, np.float64).reshape(shape), np.asarray(dy, np.float64)
+    view, dy = cache.x.reshape(shape), np.asarray(dy, np.float64)
     fixed = not cache.training
     given = [_over_channels(each, view.ndim) for each in (cache.mean, cache.rstd)] if fixed else []
-    xh, rstd = _normalised(view, axes, cache.eps, name != "rms_norm", *given)
+    centred = name != "rms_norm"
+    xh, size, rstd = _normalised(view, axes, cache.eps, centred, *given)
+    terms = _count(view, axes)
     if direction != "dx":
         kept = range(dy.ndim - len(option), dy.ndim) if per_element else [1]
         over = tuple(axis for axis in range(dy.ndim) if axis not in kept)
-        xh = xh.reshape(dy.shape)
-        part = dy * xh if direction == "dweight" else dy
-        size = np.abs(dy) * (np.abs(xh) + 1 if direction == "dweight" else 1)
-        return part.sum(over), size.sum(over), _count(dy, over) + _count(view, axes)
+        terms += _count(dy, over)
+        if direction == "dbias":
+            return dy.sum(over), np.abs(dy).sum(over), terms
+        xh, size = xh.reshape(dy.shape), size.reshape(dy.shape)
+        return (dy * xh).sum(over), (np.abs(dy) * size).sum(over), terms
     g = (dy * weight).reshape(shape)
-    if fixed:
-        value, size = rstd * g, rstd * np.abs(g)
-        return value.reshape(dy.shape), size.reshape(dy.shape), 0
-    along, size = (g * xh).mean(axes, keepdims=True), np.abs(xh) + 1
-    value = rstd * (g - (g.mean(axes, keepdims=True) if name != "rms_norm" else 0) - xh * along)
-    spread = np.abs(g).mean(axes, keepdims=True) + size * (np.abs(g) * size).mean(
-        axes, keepdims=True
-    )
-    scale = rstd * (np.abs(g) + spread)
-    return value.reshape(dy.shape), scale.reshape(dy.shape), _count(view, axes)
+    value, scale = g, np.abs(g)
+    if not fixed:
+        value = value - xh * (g * xh).mean(axes, keepdims=True)
+        scale = scale + size * (np.abs(g) * size).mean(axes, keepdims=True)
+        if centred:
+            value = value - g.mean(axes, keepdims=True)
+            scale = scale + np.abs(g).mean(axes, keepdims=True)
+    return (rstd * value).reshape(dy.shape), (rstd * scale).reshape(dy.shape), terms
 
 
 def _three(name):
