@@ -81,6 +81,10 @@ def _window(size: int) -> Plain:
     return Plain(f"window {size}×{size}", lambda rng: size)
 
 
+def _over(length: int) -> Plain:
+    return Plain(f"over {length}", lambda rng: (length,))
+
+
 def _labels(count: int, classes: int) -> Plain:
     return Plain("class indices", lambda rng: rng.integers(0, classes, count))
 
@@ -178,8 +182,7 @@ CASES += [
 _NONE = Plain("no running statistics", lambda rng: None)
 for _name, _weights in (("layer_norm", 2), ("rms_norm", 1)):
     for _case, _rows, _length in (("tiny", 64, 256), ("rows-1024", 4096, 1024)):
-        _wide = Plain(f"over {_length}", lambda rng, length=_length: (length,))
-        _shapes = ((_rows, _length), _wide, *((_length,),) * _weights)
+        _shapes = ((_rows, _length), _over(_length), *((_length,),) * _weights)
         CASES.append(Case(_name, _case, _shapes, real=_rows > 64))
 _groups = Plain("32 groups", lambda rng: 32)
 CASES += [

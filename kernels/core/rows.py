@@ -2,12 +2,12 @@
 
     moments: mean = Σ x / M and Σ (x − mean)², read from memory once, 3 operations and one more an element
 
-The data are taken in blocks of `BLOCK` elements, which stay in the first-level cache. Each block is
-walked twice: its sum about its first element gives a guess g, and then Σ d and Σ d² about the guess give
+The data are taken in blocks of `BLOCK` elements, which stay in the first-level cache. The mean of a block's
+first quarter is a guess g, and Σ d and Σ d² of all of it about the guess give
 
     mean = g + Σ d / n        squares = Σ d² − (Σ d)² / n
 
-where nothing cancels, for Σ d is only what rounding left of zero. Blocks are merged in float64: the mean
+where no more than a factor cancels (`guess` says why). Blocks are merged in float64: the mean
 moves by the difference δ of the two means times the newcomer's share, the squares add up, and δ²·n·m / (n + m)
 more. So a float32 array a million times as far from zero as it is wide has its variance to six digits, and
 one that is constant has a variance of exactly 0. Deviations beyond 1.8e19 overflow a float32 when squared.
@@ -20,6 +20,7 @@ Recommendations", The American Statistician 37(3), 1983: (1.7), the two-pass alg
 from kernels.core import jit, simd, stack
 
 BLOCK = 4096  # elements: 16 or 32 KB, which a first-level cache of 32 or 48 KB still holds
+SAMPLE = 64  # elements: what the sums take at a time
 
 
 @jit.inlined
@@ -97,18 +98,37 @@ def moments(x, start, strips, stride, length, centred):
         for low in range(0, length, BLOCK):
             at, width = start + strip * stride + low, min(BLOCK, length - low)
             n = several * width
+            share = 1.0 / n
             shift = x.dtype.type(0)
             if centred:
-                total = sum_about(x, at, several, stride, width, x[at], mask)
-                shift = x.dtype.type(x[at] + total / n)
+                shift = guess(x, at, several, stride, width, mask)
             plain, square = squares_about(x, at, several, stride, width, shift, mask)
-            if centred:
-                delta = shift + plain / n - mean
-                spread = square - plain * (plain / n)
-                mean += delta * (n / (count + n))
-                squares += delta * delta * (count * (n / (count + n)))
-                squares += 0.0 if spread < 0 else spread  # a NaN stays
-            else:
+            if not centred:
                 squares += square
+                continue
+            spread = square - plain * (plain * share)
+            spread = 0.0 if spread < 0 else spread  # a NaN stays
+            middle = shift + plain * share
+            if count == 0:
+                mean, squares = middle, spread
+            else:
+                delta, part = middle - mean, n / (count + n)
+                mean += delta * part
+                squares += spread + delta * delta * (count * part)
             count += n
     return mean, squares
+
+
+@jit.inlined
+def guess(x, start, strips, stride, length, mask):
+    """Mean of the first quarter of a block, rounded to x's dtype.
+
+    It may be as wrong as the data like. If it is δ from the mean, then Σ (x − mean)² is at least n/4 · δ²,
+    for the quarter's own elements are δ away on average; so Σ d² = Σ (x − mean)² + n·δ² is at most five
+    times the first, and no more than that factor is lost in the difference.
+    """
+    if strips == 1:
+        length = min(length, (length + 4 * SAMPLE - 1) // (4 * SAMPLE) * SAMPLE)
+    strips = (strips + 3) // 4
+    total = sum_about(x, start, strips, stride, length, x[start], mask)
+    return x.dtype.type(x[start] + total / (strips * length))

@@ -141,15 +141,20 @@ def row_add(dy, x, at, length, hi, scale, add, total, along, plain):
     """total[along + j] += dy · ((x − hi) · scale + add) and total[plain + j] += dy, element by element."""
     lanes = simd.lanes(x)
     j = 0
-    while j < length:
+    while j + lanes <= length:
+        g = simd.vector(dy, at + j)
+        v = simd.fma(simd.vector(x, at + j) - hi, scale, add)
+        simd.put_vector(simd.fma(g, v, simd.vector(total, along + j)), total, along + j)
+        simd.put_vector(simd.vector(total, plain + j) + g, total, plain + j)
+        j += lanes
+    if j < length:
         left = length - j
         g = simd.vector_part(dy, at + j, left)
         v = simd.fma(simd.vector_part(x, at + j, left) - hi, scale, add)
-        a = simd.fma(g, v, simd.vector_part(total, along + j, left))
-        simd.put_vector_part(a, total, along + j, left)
-        b = simd.vector_part(total, plain + j, left) + g
-        simd.put_vector_part(b, total, plain + j, left)
-        j += lanes
+        v = simd.fma(g, v, simd.vector_part(total, along + j, left))
+        simd.put_vector_part(v, total, along + j, left)
+        g = simd.vector_part(total, plain + j, left) + g
+        simd.put_vector_part(g, total, plain + j, left)
 
 
 @jit.inlined
@@ -181,8 +186,11 @@ def down(dy, first, last, length, total, place):
     total[place : place + length] = 0
     for row in range(first, last):
         j, at = 0, row * length
-        while j < length:
+        while j + lanes <= length:
+            v = simd.vector(total, place + j) + simd.vector(dy, at + j)
+            simd.put_vector(v, total, place + j)
+            j += lanes
+        if j < length:
             left = length - j
             v = simd.vector_part(total, place + j, left) + simd.vector_part(dy, at + j, left)
             simd.put_vector_part(v, total, place + j, left)
-            j += lanes

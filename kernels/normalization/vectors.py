@@ -23,7 +23,7 @@ from kernels.normalization import columns, strips
 from kernels.normalization.naive import follow
 
 PARTS = 8  # of the rows, each with sums of its own
-PIECE = 1 << 14  # elements of what one call does, at least
+PIECE = 1 << 16  # elements of what one call does, at least
 
 
 @jit.exact
