@@ -137,6 +137,34 @@ def row_gradient(dy, x, at, length, hi, p, q, t, weight, first, dx):
 
 
 @jit.inlined
+def row_both(
+    dy, x, at, length, hi, p, q, t, scale, add, weight, first, dx, total, along, plain
+):
+    """Do `row_gradient` and `row_add` on vectors that are read once."""
+    lanes = simd.lanes(x)
+    j = 0
+    while j + lanes <= length:
+        g = simd.vector(dy, at + j)
+        v = simd.vector(x, at + j) - hi
+        w = simd.vector(weight, first + j)
+        a, b = simd.vector(total, along + j), simd.vector(total, plain + j)
+        simd.put_vector(simd.fma(g * w, p, simd.fma(v, q, t)), dx, at + j)
+        simd.put_vector(simd.fma(g, simd.fma(v, scale, add), a), total, along + j)
+        simd.put_vector(b + g, total, plain + j)
+        j += lanes
+    if j < length:
+        left = length - j
+        g = simd.vector_part(dy, at + j, left)
+        v = simd.vector_part(x, at + j, left) - hi
+        w = simd.vector_part(weight, first + j, left)
+        simd.put_vector_part(simd.fma(g * w, p, simd.fma(v, q, t)), dx, at + j, left)
+        a = simd.vector_part(total, along + j, left)
+        simd.put_vector_part(simd.fma(g, simd.fma(v, scale, add), a), total, along + j, left)
+        b = simd.vector_part(total, plain + j, left)
+        simd.put_vector_part(b + g, total, plain + j, left)
+
+
+@jit.inlined
 def row_add(dy, x, at, length, hi, scale, add, total, along, plain):
     """total[along + j] += dy · ((x − hi) · scale + add) and total[plain + j] += dy, element by element."""
     lanes = simd.lanes(x)
@@ -144,8 +172,9 @@ def row_add(dy, x, at, length, hi, scale, add, total, along, plain):
     while j + lanes <= length:
         g = simd.vector(dy, at + j)
         v = simd.fma(simd.vector(x, at + j) - hi, scale, add)
-        simd.put_vector(simd.fma(g, v, simd.vector(total, along + j)), total, along + j)
-        simd.put_vector(simd.vector(total, plain + j) + g, total, plain + j)
+        a, b = simd.vector(total, along + j), simd.vector(total, plain + j)
+        simd.put_vector(simd.fma(g, v, a), total, along + j)
+        simd.put_vector(b + g, total, plain + j)
         j += lanes
     if j < length:
         left = length - j

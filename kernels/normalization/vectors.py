@@ -18,7 +18,7 @@ Source: as `naive`, and Chan, Golub and LeVeque, 1983 (`kernels.core.rows`).
 
 import math
 
-from kernels.core import jit, rows
+from kernels.core import jit, rows, simd
 from kernels.normalization import columns, strips
 from kernels.normalization.naive import follow
 
@@ -101,9 +101,14 @@ def group_gradients(
             if moving:
                 plain, along = strips.row_sums(dys, xs, at, wide, hi, weight, first)
                 q, t = slopes(r, lo, plain / wide, along / wide, centred)
+            to = place + first
+            if moving and summing:
+                strips.row_both(
+                    dys, xs, at, wide, hi, r, q, t, r, -lo * r, weight, first, dxs, totals, to, to + c
+                )  # fmt: skip
+            elif moving:
                 strips.row_gradient(dys, xs, at, wide, hi, r, q, t, weight, first, dxs)
-            if summing:
-                to = place + first
+            else:
                 strips.row_add(dys, xs, at, wide, hi, r, -lo * r, totals, to, to + c)
         return
     for row in range(piece * n * groups // count, (piece + 1) * n * groups // count):
@@ -167,15 +172,15 @@ def group_totals(totals, x, dw, db):
     n, c, s = x.shape
     count = min(PARTS, n) if s == 1 else n
     away, step = (c, 2 * c) if s == 1 else (n * c, c)
-    for j in range(c):
-        plain, along = 0.0, 0.0
+    for j in range(0, c, simd.lanes(x)):
+        along, plain = simd.splat(0, x), simd.splat(0, x)
         for part in range(count):
-            along += totals[part * step + j]
-            plain += totals[part * step + away + j]
+            along = along + simd.vector_part(totals, part * step + j, c - j)
+            plain = plain + simd.vector_part(totals, part * step + away + j, c - j)
         if dw.size:
-            dw[j] = along
+            simd.put_vector_part(along, dw, j, c - j)
         if db.size:
-            db[j] = plain
+            simd.put_vector_part(plain, db, j, c - j)
 
 
 @jit.exact
