@@ -7,11 +7,14 @@ as large as the deviations costs no digit of x̂.
 With `weight` one a stretch (a channel), what is done to an element is one subtraction and one or two
 multiply-adds with numbers that are computed once. In `row_…` each element has a weight of its own.
 
+`stream` says that the output goes past the caches: `kernels.core.simd.streaming`.
+
 Source: Sterbenz, "Floating-Point Computation", 1974, theorem 4.3.1.
 """
 
 from kernels.core import jit, simd
 from kernels.core.rows import BLOCK
+from kernels.core.simd.streaming import put_streaming
 
 
 @jit.inlined
@@ -22,12 +25,21 @@ def split(mean, like):
 
 
 @jit.inlined
-def normalise(x, at, length, hi, scale, add, y):
+def put(value, y, i, stream):
+    """Write a whole vector, past the caches if `stream`."""
+    if stream:
+        put_streaming(value, y, i)
+    else:
+        simd.put_vector(value, y, i)
+
+
+@jit.inlined
+def normalise(x, at, length, hi, scale, add, y, stream):
     """y = (x − hi) · scale + add."""
     lanes = simd.lanes(x)
     i, end = at, at + length
     while i + lanes <= end:
-        simd.put_vector(simd.fma(simd.vector(x, i) - hi, scale, add), y, i)
+        put(simd.fma(simd.vector(x, i) - hi, scale, add), y, i, stream)
         i += lanes
     if i < end:
         v = simd.vector_part(x, i, end - i) - hi
@@ -35,13 +47,13 @@ def normalise(x, at, length, hi, scale, add, y):
 
 
 @jit.inlined
-def row_normalise(x, at, length, hi, scale, add, weight, bias, first, y):
+def row_normalise(x, at, length, hi, scale, add, weight, bias, first, y, stream):
     """y = ((x − hi) · scale + add) · weight + bias, weights from `first` on."""
     lanes = simd.lanes(x)
     i, c, end = at, first, at + length
     while i + lanes <= end:
         v = simd.fma(simd.vector(x, i) - hi, scale, add)
-        simd.put_vector(simd.fma(v, simd.vector(weight, c), simd.vector(bias, c)), y, i)
+        put(simd.fma(v, simd.vector(weight, c), simd.vector(bias, c)), y, i, stream)
         i += lanes
         c += lanes
     if i < end:
@@ -77,13 +89,13 @@ def sums(dy, x, at, length, hi):
 
 
 @jit.inlined
-def gradient(dy, x, at, length, hi, p, q, t, dx):
+def gradient(dy, x, at, length, hi, p, q, t, dx, stream):
     """dx = p · dy + q · (x − hi) + t."""
     lanes = simd.lanes(x)
     i, end = at, at + length
     while i + lanes <= end:
         v = simd.fma(simd.vector(x, i) - hi, q, t)
-        simd.put_vector(simd.fma(simd.vector(dy, i), p, v), dx, i)
+        put(simd.fma(simd.vector(dy, i), p, v), dx, i, stream)
         i += lanes
     if i < end:
         v = simd.fma(simd.vector_part(x, i, end - i) - hi, q, t)
@@ -120,14 +132,14 @@ def row_sums(dy, x, at, length, hi, weight, first):
 
 
 @jit.inlined
-def row_gradient(dy, x, at, length, hi, p, q, t, weight, first, dx):
+def row_gradient(dy, x, at, length, hi, p, q, t, weight, first, dx, stream):
     """dx = p · dy · weight + q · (x − hi) + t, weights from `first` on."""
     lanes = simd.lanes(x)
     i, c, end = at, first, at + length
     while i + lanes <= end:
         v = simd.fma(simd.vector(x, i) - hi, q, t)
         g = simd.vector(dy, i) * simd.vector(weight, c)
-        simd.put_vector(simd.fma(g, p, v), dx, i)
+        put(simd.fma(g, p, v), dx, i, stream)
         i += lanes
         c += lanes
     if i < end:
@@ -138,7 +150,7 @@ def row_gradient(dy, x, at, length, hi, p, q, t, weight, first, dx):
 
 @jit.inlined
 def row_both(
-    dy, x, at, length, hi, p, q, t, scale, add, weight, first, dx, total, along, plain
+    dy, x, at, length, hi, p, q, t, scale, add, weight, first, dx, total, along, plain, stream
 ):
     """Do `row_gradient` and `row_add` on vectors that are read once."""
     lanes = simd.lanes(x)
@@ -148,7 +160,7 @@ def row_both(
         v = simd.vector(x, at + j) - hi
         w = simd.vector(weight, first + j)
         a, b = simd.vector(total, along + j), simd.vector(total, plain + j)
-        simd.put_vector(simd.fma(g * w, p, simd.fma(v, q, t)), dx, at + j)
+        put(simd.fma(g * w, p, simd.fma(v, q, t)), dx, at + j, stream)
         simd.put_vector(simd.fma(g, simd.fma(v, scale, add), a), total, along + j)
         simd.put_vector(b + g, total, plain + j)
         j += lanes

@@ -19,6 +19,7 @@ Source: as `naive`, and Chan, Golub and LeVeque, 1983 (`kernels.core.rows`).
 import math
 
 from kernels.core import jit, rows, simd
+from kernels.core.simd.streaming import settle, streams
 from kernels.normalization import columns, strips
 from kernels.normalization.naive import follow
 
@@ -31,6 +32,7 @@ def group_sets(x, weight, bias, groups, centred, eps, piece, count, mean, rstd, 
     """Fill one of `count` pieces of y, mean and rstd."""
     wide, s, sets = x.shape[1] // groups, x.shape[2], x.shape[0] * groups
     xs, ys, size = x.reshape(x.size), y.reshape(y.size), wide * s
+    stream = streams(ys, wide if s == 1 else s)
     for row in range(piece * sets // count, (piece + 1) * sets // count):
         at, c = row * size, row % groups * wide
         m, squares = rows.moments(xs, at, 1, 0, size, centred)
@@ -38,11 +40,13 @@ def group_sets(x, weight, bias, groups, centred, eps, piece, count, mean, rstd, 
         mean[row], rstd[row] = m, r
         hi, lo = strips.split(m, x)
         if s == 1:
-            strips.row_normalise(xs, at, wide, hi, r, -lo * r, weight, bias, c, ys)
+            strips.row_normalise(xs, at, wide, hi, r, -lo * r, weight, bias, c, ys, stream)
             continue
         for i in range(wide - 1, -1, -1):
             scale = r * weight[c + i]
-            strips.normalise(xs, at + i * s, s, hi, scale, bias[c + i] - lo * scale, ys)
+            strips.normalise(xs, at + i * s, s, hi, scale, bias[c + i] - lo * scale, ys, stream)
+    if stream:
+        settle()
 
 
 @jit.exact
@@ -59,6 +63,7 @@ def batch_sets(
             first, last, mean, rstd, ys,
         )  # fmt: skip
         return
+    stream = streams(ys, s)
     for i in range(first, last):
         if training:
             m, squares = rows.moments(xs, i * s, n, c * s, s, True)
@@ -67,7 +72,11 @@ def batch_sets(
         hi, lo = strips.split(mean[i], x)
         scale = rstd[i] * weight[i]
         for image in range(n - 1, -1, -1):
-            strips.normalise(xs, (image * c + i) * s, s, hi, scale, bias[i] - lo * scale, ys)
+            strips.normalise(
+                xs, (image * c + i) * s, s, hi, scale, bias[i] - lo * scale, ys, stream
+            )
+    if stream:
+        settle()
 
 
 @jit.exact
@@ -91,6 +100,7 @@ def group_gradients(
     n, c, s = x.shape
     wide = c // groups
     dys, xs, dxs = dy.reshape(dy.size), x.reshape(x.size), dx.reshape(dx.size)
+    stream = moving and streams(dxs, wide if s == 1 else s)
     if s == 1:
         place = piece * 2 * c
         if summing:
@@ -104,12 +114,15 @@ def group_gradients(
             to = place + first
             if moving and summing:
                 strips.row_both(
-                    dys, xs, at, wide, hi, r, q, t, r, -lo * r, weight, first, dxs, totals, to, to + c
+                    dys, xs, at, wide, hi, r, q, t, r, -lo * r, weight, first, dxs, totals, to, to + c,
+                    stream,
                 )  # fmt: skip
             elif moving:
-                strips.row_gradient(dys, xs, at, wide, hi, r, q, t, weight, first, dxs)
+                strips.row_gradient(dys, xs, at, wide, hi, r, q, t, weight, first, dxs, stream)
             else:
                 strips.row_add(dys, xs, at, wide, hi, r, -lo * r, totals, to, to + c)
+        if stream:
+            settle()
         return
     for row in range(piece * n * groups // count, (piece + 1) * n * groups // count):
         at, first, r = row * wide * s, row % groups * wide, rstd[row]
@@ -125,7 +138,11 @@ def group_gradients(
         if moving:
             q, t = slopes(r, lo, plain / (wide * s), along / (wide * s), centred)
             for i in range(wide - 1, -1, -1):
-                strips.gradient(dys, xs, at + i * s, s, hi, r * weight[first + i], q, t, dxs)
+                strips.gradient(
+                    dys, xs, at + i * s, s, hi, r * weight[first + i], q, t, dxs, stream
+                )
+    if stream:
+        settle()
 
 
 @jit.inlined
@@ -146,6 +163,7 @@ def batch_gradients(dy, x, mean, rstd, weight, training, piece, count, dw, db, m
             dys, xs, n, c, mean, rstd, weight, training, first, last, dw, db, moving, dxs
         )
         return
+    stream = moving and streams(dxs, s)
     for i in range(first, last):
         hi, lo = strips.split(mean[i], x)
         r, plain, along = rstd[i], 0.0, 0.0
@@ -163,7 +181,9 @@ def batch_gradients(dy, x, mean, rstd, weight, training, piece, count, dw, db, m
             q, t = (q * weight[i], t * weight[i]) if training else (0.0, 0.0)
             for image in range(n - 1, -1, -1):
                 at = (image * c + i) * s
-                strips.gradient(dys, xs, at, s, hi, r * weight[i], q, t, dxs)
+                strips.gradient(dys, xs, at, s, hi, r * weight[i], q, t, dxs, stream)
+    if stream:
+        settle()
 
 
 @jit.exact
