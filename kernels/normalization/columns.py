@@ -1,8 +1,12 @@
-"""Batch norm of (N, C): a channel is a column, and a vector holds LANES columns side by side.
+"""Batch norm of (N, C): a channel is a column, and the rows are walked as they lie.
 
-Down a column the elements lie C apart: alone, each would bring a cache line of which it is a sixteenth.
-A vector of neighbouring columns uses the line whole, and a channel's statistics are one lane of the sums. As
-in `kernels.core.rows`, blocks of rows are walked twice, about a guess, and merged in float64 lane by lane.
+Down a column the elements lie C apart: alone, each would bring a cache line of which it is a sixteenth, and
+where C is a power of two all of them fall into the same few places of the cache. So a row, or `TILE` columns
+of it, is added to rows of sums, which stay in the first-level cache: a channel's statistics are one place in
+each. As in `kernels.core.rows` the deviations are from a guess, which the first quarter of a block of
+rows gives, and blocks are merged in float64.
+
+Measured on a Zen 5, float32, one core, 512×1024: MEASURED
 """
 
 import math
@@ -10,37 +14,81 @@ import math
 from kernels.core import jit, simd, stack
 from kernels.normalization.naive import follow
 
-BLOCK = 256  # rows that are walked twice, 16 KB
+TILE = 256  # columns
+BLOCK = 256  # rows
 
 
 @jit.inlined
-def moments(x, at, rows, stride, width, mean, squares):
-    """Put mean and Σ (x − mean)² of each lane of a column of vectors into `mean` and `squares`."""
-    shift, plain, square = stack.empty(16, x), stack.empty(16, x), stack.empty(16, x)
-    for lane in range(width):
-        mean[lane], squares[lane] = 0.0, 0.0
+def clear(sums, width):
+    """Set the first `width` to zero."""
+    for j in range(width):
+        sums[j] = 0
+
+
+@jit.inlined
+def add_about(x, at, rows, stride, width, shift, plain, square):
+    """plain[j] += x − shift[j] and square[j] += (x − shift[j])² down `width` columns of x."""
+    lanes = simd.lanes(x)
+    for row in range(rows):
+        i, j = at + row * stride, 0
+        while j + lanes <= width:
+            v = simd.vector(x, i + j) - simd.vector(shift, j)
+            a, aa = simd.vector(plain, j), simd.vector(square, j)
+            simd.put_vector(a + v, plain, j)
+            simd.put_vector(simd.fma(v, v, aa), square, j)
+            j += lanes
+        if j < width:
+            v = simd.vector_part(x, i + j, width - j) - simd.vector_part(shift, j, width - j)
+            a, aa = simd.vector_part(plain, j, width - j), simd.vector_part(square, j, width - j)
+            simd.put_vector_part(a + v, plain, j, width - j)
+            simd.put_vector_part(simd.fma(v, v, aa), square, j, width - j)
+
+
+@jit.inlined
+def moments(x, at, rows, stride, width, mean, squares, shift, plain, square):
+    """Put mean and Σ (x − mean)² of `width` columns into `mean` and `squares`; the rest is room for sums."""
     for low in range(0, rows, BLOCK):
         high = min(low + BLOCK, rows)
         n = high - low
-        first = simd.vector_part(x, at + low * stride, width)
-        a = simd.splat(0, x)
-        for row in range(low, high):
-            a = a + (simd.vector_part(x, at + row * stride, width) - first)
-        guess = simd.fma(a, x.dtype.type(1 / n), first)
-        a, aa = simd.splat(0, x), simd.splat(0, x)
-        for row in range(low, high):
-            v = simd.vector_part(x, at + row * stride, width) - guess
-            a = a + v
-            aa = simd.fma(v, v, aa)
-        simd.put_vector(guess, shift, 0)
-        simd.put_vector(a, plain, 0)
-        simd.put_vector(aa, square, 0)
-        for lane in range(width):
-            delta = shift[lane] + plain[lane] / n - mean[lane]
-            spread = square[lane] - plain[lane] * (plain[lane] / n)
-            mean[lane] += delta * (n / high)
-            squares[lane] += delta * delta * (low * (n / high))
-            squares[lane] += 0.0 if spread < 0 else spread  # a NaN stays
+        quarter = (n + 3) // 4
+        clear(plain, width)
+        clear(square, width)
+        for j in range(width):
+            shift[j] = x[at + low * stride + j]
+        add_about(x, at + low * stride, quarter, stride, width, shift, plain, square)
+        for j in range(width):
+            shift[j] += plain[j] / quarter
+        clear(plain, width)
+        clear(square, width)
+        add_about(x, at + low * stride, n, stride, width, shift, plain, square)
+        for j in range(width):
+            spread = square[j] - plain[j] * (plain[j] / n)
+            spread = 0.0 if spread < 0 else spread  # a NaN stays
+            middle = shift[j] + plain[j] / n
+            if low == 0:
+                mean[j], squares[j] = middle, spread
+            else:
+                delta, part = middle - mean[j], n / high
+                mean[j] += delta * part
+                squares[j] += spread + delta * delta * (low * part)
+
+
+@jit.inlined
+def normalise(x, at, rows, stride, width, hi, scale, add, y):
+    """y = (x − hi[j]) · scale[j] + add[j] down `width` columns, the last row first."""
+    lanes = simd.lanes(x)
+    for row in range(rows - 1, -1, -1):
+        i, j = at + row * stride, 0
+        while j + lanes <= width:
+            v = simd.vector(x, i + j) - simd.vector(hi, j)
+            v = simd.fma(v, simd.vector(scale, j), simd.vector(add, j))
+            simd.put_vector(v, y, i + j)
+            j += lanes
+        if j < width:
+            left = width - j
+            v = simd.vector_part(x, i + j, left) - simd.vector_part(hi, j, left)
+            s, a = simd.vector_part(scale, j, left), simd.vector_part(add, j, left)
+            simd.put_vector_part(simd.fma(v, s, a), y, i + j, left)
 
 
 @jit.inlined
@@ -49,72 +97,95 @@ def batch_norm(
     mean, rstd, y,
 ):  # fmt: skip
     """Fill the channels [first, last) of y, mean and rstd."""
-    lanes = simd.lanes(x)
-    m, squares = stack.empty(16, mean), stack.empty(16, mean)
-    his, scales, adds = stack.empty(16, x), stack.empty(16, x), stack.empty(16, x)
-    for low in range(first, last, lanes):
-        width = min(lanes, last - low)
+    m, squares = stack.empty(256, mean), stack.empty(256, mean)
+    hi, scale, add = stack.empty(256, x), stack.empty(256, x), stack.empty(256, x)
+    for low in range(first, last, TILE):
+        width = min(TILE, last - low)
         if training:
-            moments(x, low, n, c, width, m, squares)
-        for lane in range(width):
-            i = low + lane
+            moments(x, low, n, c, width, m, squares, hi, scale, add)
+        for j in range(width):
+            i = low + j
             if training:
-                variance = squares[lane] / n
-                mean[i], rstd[i] = m[lane], 1 / math.sqrt(variance + eps)
-                follow(running_mean, running_var, i, m[lane], variance, n, momentum)
-            his[lane] = mean[i]
-            scales[lane] = rstd[i] * weight[i]
-            adds[lane] = bias[i] - (mean[i] - his[lane]) * (rstd[i] * weight[i])
-        hi, scale = simd.vector_part(his, 0, width), simd.vector_part(scales, 0, width)
-        add = simd.vector_part(adds, 0, width)
-        for row in range(n - 1, -1, -1):
-            at = row * c + low
-            v = simd.vector_part(x, at, width) - hi
-            simd.put_vector_part(simd.fma(v, scale, add), y, at, width)
+                variance = squares[j] / n
+                mean[i], rstd[i] = m[j], 1 / math.sqrt(variance + eps)
+                follow(running_mean, running_var, i, m[j], variance, n, momentum)
+            hi[j] = mean[i]
+            scale[j] = rstd[i] * weight[i]
+            add[j] = bias[i] - (mean[i] - hi[j]) * (rstd[i] * weight[i])
+        normalise(x, low, n, c, width, hi, scale, add, y)
+
+
+@jit.inlined
+def add_products(dy, x, at, rows, stride, width, hi, plain, along):
+    """plain[j] += dy and along[j] += dy · (x − hi[j]) down `width` columns."""
+    lanes = simd.lanes(x)
+    for row in range(rows):
+        i, j = at + row * stride, 0
+        while j + lanes <= width:
+            g, v = simd.vector(dy, i + j), simd.vector(x, i + j) - simd.vector(hi, j)
+            a, aa = simd.vector(plain, j), simd.vector(along, j)
+            simd.put_vector(a + g, plain, j)
+            simd.put_vector(simd.fma(g, v, aa), along, j)
+            j += lanes
+        if j < width:
+            left = width - j
+            g = simd.vector_part(dy, i + j, left)
+            v = simd.vector_part(x, i + j, left) - simd.vector_part(hi, j, left)
+            a, aa = simd.vector_part(plain, j, left), simd.vector_part(along, j, left)
+            simd.put_vector_part(a + g, plain, j, left)
+            simd.put_vector_part(simd.fma(g, v, aa), along, j, left)
+
+
+@jit.inlined
+def gradient(dy, x, at, rows, stride, width, hi, p, q, t, dx):
+    """dx = p[j] · dy + q[j] · (x − hi[j]) + t[j] down `width` columns, the last row first."""
+    lanes = simd.lanes(x)
+    for row in range(rows - 1, -1, -1):
+        i, j = at + row * stride, 0
+        while j + lanes <= width:
+            v = simd.vector(x, i + j) - simd.vector(hi, j)
+            v = simd.fma(v, simd.vector(q, j), simd.vector(t, j))
+            simd.put_vector(simd.fma(simd.vector(dy, i + j), simd.vector(p, j), v), dx, i + j)
+            j += lanes
+        if j < width:
+            left = width - j
+            v = simd.vector_part(x, i + j, left) - simd.vector_part(hi, j, left)
+            v = simd.fma(v, simd.vector_part(q, j, left), simd.vector_part(t, j, left))
+            g = simd.vector_part(dy, i + j, left)
+            v = simd.fma(g, simd.vector_part(p, j, left), v)
+            simd.put_vector_part(v, dx, i + j, left)
 
 
 @jit.inlined
 def gradients(dy, x, n, c, mean, rstd, weight, training, first, last, dw, db, moving, dx):
     """Fill the channels [first, last) of dx if `moving`, and of dw and db unless they are empty."""
-    lanes = simd.lanes(x)
-    plain, along = stack.empty(16, mean), stack.empty(16, mean)
-    his, a, aa = stack.empty(16, x), stack.empty(16, x), stack.empty(16, x)
-    ps, qs, ts = stack.empty(16, x), stack.empty(16, x), stack.empty(16, x)
-    for start in range(first, last, lanes):
-        width = min(lanes, last - start)
-        for lane in range(width):
-            his[lane] = mean[start + lane]
-            plain[lane], along[lane] = 0.0, 0.0
-        hi = simd.vector_part(his, 0, width)
+    plain, along = stack.empty(256, mean), stack.empty(256, mean)
+    hi, p, q, t = stack.empty(256, x), stack.empty(256, x), stack.empty(256, x), stack.empty(256, x)
+    for start in range(first, last, TILE):
+        width = min(TILE, last - start)
+        for j in range(width):
+            hi[j] = mean[start + j]
+            plain[j], along[j] = 0.0, 0.0
         for low in range(0, n, BLOCK):
-            g, gg = simd.splat(0, x), simd.splat(0, x)
-            for row in range(low, min(low + BLOCK, n)):
-                v = simd.vector_part(dy, row * c + start, width)
-                g = g + v
-                gg = simd.fma(v, simd.vector_part(x, row * c + start, width) - hi, gg)
-            simd.put_vector(g, a, 0)
-            simd.put_vector(gg, aa, 0)
-            for lane in range(width):
-                plain[lane] += a[lane]
-                along[lane] += aa[lane]
-        for lane in range(width):
-            i = start + lane
-            r, lo = rstd[i], mean[i] - his[lane]
-            total = (along[lane] - lo * plain[lane]) * r
+            clear(p, width)
+            clear(q, width)
+            rows = min(BLOCK, n - low)
+            add_products(dy, x, low * c + start, rows, c, width, hi, p, q)
+            for j in range(width):
+                plain[j] += p[j]
+                along[j] += q[j]
+        for j in range(width):
+            i = start + j
+            r, lo = rstd[i], mean[i] - hi[j]
+            total = (along[j] - lo * plain[j]) * r
             if dw.size:
                 dw[i] = total
             if db.size:
-                db[i] = plain[lane]
+                db[i] = plain[j]
             if moving:
-                p = r * weight[i]
-                q = -p * r * (total / n) if training else 0.0
-                ps[lane], qs[lane] = p, q
-                ts[lane] = -lo * q - p * (plain[lane] / n) if training else 0.0
+                p[j] = r * weight[i]
+                slope = -r * weight[i] * r * (total / n) if training else 0.0
+                q[j] = slope
+                t[j] = -lo * slope - r * weight[i] * (plain[j] / n) if training else 0.0
         if moving:
-            p, q = simd.vector_part(ps, 0, width), simd.vector_part(qs, 0, width)
-            t = simd.vector_part(ts, 0, width)
-            for row in range(n - 1, -1, -1):
-                at = row * c + start
-                v = simd.fma(simd.vector_part(x, at, width) - hi, q, t)
-                v = simd.fma(simd.vector_part(dy, at, width), p, v)
-                simd.put_vector_part(v, dx, at, width)
+            gradient(dy, x, start, n, c, width, hi, p, q, t, dx)

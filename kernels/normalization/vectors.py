@@ -231,7 +231,7 @@ def channel_pieces(x):
     """Into how many pieces the channels are cut."""
     c, s = x.shape[1:]
     if s == 1:
-        return max(1, min(c // 64, x.size // PIECE))
+        return max(1, min(c // 256, x.size // PIECE))
     return max(1, min(c, x.size // PIECE))
 
 
