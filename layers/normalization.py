@@ -336,10 +336,9 @@ def _shape(value: Any) -> tuple[int, ...]:
         count = len(value)
     except TypeError:
         count = 1  # no sequence: what follows says so
-    shape = checks.integers("normalized_shape", value, count, 1)
-    if not shape:
+    if count == 0:
         raise ValueError(f"normalized_shape: expected at least one axis, got {value!r}")
-    return shape
+    return checks.integers("normalized_shape", value, count, 1)
 
 
 def _images(x: Any, channels: int, ranks: tuple[int, ...] = ()) -> Any:

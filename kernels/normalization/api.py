@@ -365,9 +365,11 @@ def _rows(name: str, x: Any, normalized_shape: Any) -> tuple[np.ndarray, tuple[i
         count = len(normalized_shape)
     except TypeError:
         count = 1  # no sequence: what follows says so
+    if count == 0:
+        raise ValueError(f"normalized_shape: expected at least one axis, got {normalized_shape!r}")
     shape = checks.integers("normalized_shape", normalized_shape, count, 1)
     x = targets.to_numpy("x", x)
-    if not shape or x.shape[-len(shape) :] != shape:
+    if x.shape[-len(shape) :] != shape:
         raise ValueError(f"normalized_shape: expected the last axes of {x.shape}, got {shape}")
     return checks.array("x", x, empty_axes=tuple(range(x.ndim - len(shape)))), shape
 
