@@ -12,6 +12,8 @@ from numba import prange
 
 from kernels.core import jit
 from kernels.normalization.vectors import (
+    NO,
+    YES,
     batch_gradients,
     batch_sets,
     bias_piece,
@@ -27,7 +29,7 @@ from kernels.normalization.vectors import (
 @jit.parallel
 def group_norm(x, weight, bias, groups, centred, eps, mean, rstd, y):
     """Fill y, and mean and rstd (N · groups,), pieces over threads."""
-    count = pieces(x, groups, False)
+    count = pieces(x, groups, NO)
     for piece in prange(count):
         group_sets(x, weight, bias, groups, centred, eps, np.int64(piece), count, mean, rstd, y)
 
@@ -51,7 +53,7 @@ def group_dx(dy, x, mean, rstd, weight, groups, centred, dw, db, dx, totals):
     for piece in prange(count):
         group_gradients(
             dy, x, mean, rstd, weight, groups, centred, np.int64(piece), count, totals,
-            summing, np.bool_(True), dx,
+            summing, YES, dx,
         )  # fmt: skip
     if summing:
         group_totals(totals, x, dw, db)
@@ -60,11 +62,11 @@ def group_dx(dy, x, mean, rstd, weight, groups, centred, dw, db, dx, totals):
 @jit.parallel
 def group_dw(dy, x, mean, rstd, groups, db, dw, totals):
     """Fill dw (C,); and db unless it is empty; pieces over threads."""
-    count = pieces(x, groups, np.bool_(True))
+    count = pieces(x, groups, YES)
     for piece in prange(count):  # dw and dy stand for the weight and dx, which are not used
         group_gradients(
-            dy, x, mean, rstd, dw, groups, np.bool_(True), np.int64(piece), count, totals,
-            np.bool_(True), np.bool_(False), dy,
+            dy, x, mean, rstd, dw, groups, YES, np.int64(piece), count, totals,
+            YES, NO, dy,
         )  # fmt: skip
     group_totals(totals, x, dw, db)
 
@@ -75,7 +77,7 @@ def batch_dx(dy, x, mean, rstd, weight, training, dw, db, dx):
     count = channel_pieces(x)
     for piece in prange(count):
         batch_gradients(
-            dy, x, mean, rstd, weight, training, np.int64(piece), count, dw, db, np.bool_(True), dx
+            dy, x, mean, rstd, weight, training, np.int64(piece), count, dw, db, YES, dx
         )
 
 
@@ -85,8 +87,8 @@ def batch_dw(dy, x, mean, rstd, db, dw):
     count = channel_pieces(x)
     for piece in prange(count):
         batch_gradients(
-            dy, x, mean, rstd, dw, np.bool_(False), np.int64(piece), count, dw, db,
-            np.bool_(False), dy,
+            dy, x, mean, rstd, dw, NO, np.int64(piece), count, dw, db,
+            NO, dy,
         )  # fmt: skip
 
 

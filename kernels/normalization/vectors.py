@@ -18,6 +18,8 @@ Source: as `naive`, and Chan, Golub and LeVeque, 1983 (`kernels.core.rows`).
 
 import math
 
+import numpy as np
+
 from kernels.core import jit, rows, simd
 from kernels.core.simd.streaming import settle, streams
 from kernels.normalization import columns, strips
@@ -25,6 +27,8 @@ from kernels.normalization.naive import follow
 
 PARTS = 8  # of the rows, each with sums of its own
 PIECE = 1 << 16  # elements of what one call does, at least
+# Not literals, for which what is called would be compiled once more.
+ZERO, ONE, NO, YES = np.int64(0), np.int64(1), np.bool_(False), np.bool_(True)
 
 
 @jit.exact
@@ -35,7 +39,7 @@ def group_sets(x, weight, bias, groups, centred, eps, piece, count, mean, rstd, 
     stream = streams(ys, wide if s == 1 else s)
     for row in range(piece * sets // count, (piece + 1) * sets // count):
         at, c = row * size, row % groups * wide
-        m, squares = rows.moments(xs, at, 1, 0, size, centred)
+        m, squares = rows.moments(xs, at, ONE, ZERO, size, centred)
         r = 1 / math.sqrt(squares / size + eps)
         mean[row], rstd[row] = m, r
         hi, lo = strips.split(m, x)
@@ -66,7 +70,7 @@ def batch_sets(
     stream = streams(ys, s)
     for i in range(first, last):
         if training:
-            m, squares = rows.moments(xs, i * s, n, c * s, s, True)
+            m, squares = rows.moments(xs, i * s, n, c * s, s, YES)
             mean[i], rstd[i] = m, 1 / math.sqrt(squares / (n * s) + eps)
             follow(running_mean, running_var, i, m, squares / (n * s), n * s, momentum)
         hi, lo = strips.split(mean[i], x)
@@ -238,14 +242,26 @@ def channel_pieces(x):
 @jit.exact
 def group_norm(x, weight, bias, groups, centred, eps, mean, rstd, y):
     """Fill y, and mean and rstd (N · groups,)."""
-    group_sets(x, weight, bias, groups, centred, eps, 0, 1, mean, rstd, y)
+    group_sets(x, weight, bias, groups, centred, eps, ZERO, ONE, mean, rstd, y)
 
 
 @jit.exact
 def batch_norm(x, weight, bias, training, momentum, eps, running_mean, running_var, mean, rstd, y):
     """Fill y, and in training mean and rstd (C,), and move the running statistics unless these are empty."""
     batch_sets(
-        x, weight, bias, training, momentum, eps, running_mean, running_var, 0, 1, mean, rstd, y
+        x,
+        weight,
+        bias,
+        training,
+        momentum,
+        eps,
+        running_mean,
+        running_var,
+        ZERO,
+        ONE,
+        mean,
+        rstd,
+        y,
     )
 
 
@@ -256,7 +272,7 @@ def group_dx(dy, x, mean, rstd, weight, groups, centred, dw, db, dx, totals):
     count = pieces(x, groups, summing)
     for piece in range(count):
         group_gradients(
-            dy, x, mean, rstd, weight, groups, centred, piece, count, totals, summing, True, dx
+            dy, x, mean, rstd, weight, groups, centred, piece, count, totals, summing, YES, dx
         )
     if summing:
         group_totals(totals, x, dw, db)
@@ -265,22 +281,22 @@ def group_dx(dy, x, mean, rstd, weight, groups, centred, dw, db, dx, totals):
 @jit.exact
 def group_dw(dy, x, mean, rstd, groups, db, dw, totals):
     """Fill dw (C,); and db unless it is empty."""
-    count = pieces(x, groups, True)
+    count = pieces(x, groups, YES)
     for piece in range(count):  # dw and dy stand for the weight and dx, which are not used
-        group_gradients(dy, x, mean, rstd, dw, groups, True, piece, count, totals, True, False, dy)
+        group_gradients(dy, x, mean, rstd, dw, groups, YES, piece, count, totals, YES, NO, dy)
     group_totals(totals, x, dw, db)
 
 
 @jit.exact
 def batch_dx(dy, x, mean, rstd, weight, training, dw, db, dx):
     """Fill dx; and dw and db (C,) unless they are empty."""
-    batch_gradients(dy, x, mean, rstd, weight, training, 0, 1, dw, db, True, dx)
+    batch_gradients(dy, x, mean, rstd, weight, training, ZERO, ONE, dw, db, YES, dx)
 
 
 @jit.exact
 def batch_dw(dy, x, mean, rstd, db, dw):
     """Fill dw (C,); and db unless it is empty."""
-    batch_gradients(dy, x, mean, rstd, dw, False, 0, 1, dw, db, False, dy)
+    batch_gradients(dy, x, mean, rstd, dw, NO, ZERO, ONE, dw, db, NO, dy)
 
 
 @jit.exact
