@@ -10,8 +10,9 @@ The variance is that of `kernels.core.rows`: two walks over a block in cache, bl
 Where the channels are the neighbours (layer norm's rows), dweight and dbias are sums down the columns:
 rows are added one after the other to a row of sums that stays in cache, in `PARTS` parts.
 
-Measured on a Zen 5, float32, one core (the README's table):
-MEASURED
+Measured on a Zen 5, float32, one core: layer norm of 4096×1024 0.85 ms, 32 times as fast as `naive` (a copy takes
+0.65), its dx 1.29 and all three gradients 1.8; batch norm of 8×64×112×112 1.75 ms, 13 times (a copy 1.2), its
+dx 2.4.
 
 Source: as `naive`, and Chan, Golub and LeVeque, 1983 (`kernels.core.rows`).
 """
