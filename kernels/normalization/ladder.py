@@ -2,6 +2,7 @@
 
 from kernels.core.ladder import Ladder, Rung
 from kernels.normalization import naive, parallel, vectors, welford
+from kernels.normalization.pieces import PARTS
 
 
 def _per_element(ns):
@@ -14,7 +15,7 @@ def _totals(problem, direction):
     if direction == "forward" or (problem.batch and direction != "dbias"):
         return 0
     if problem.s == 1:
-        return 2 * problem.c * vectors.PARTS
+        return 2 * problem.c * PARTS
     return 1 if direction == "dbias" else 2 * problem.c * max(1, problem.n)
 
 

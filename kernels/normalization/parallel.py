@@ -11,7 +11,7 @@ import numpy as np
 from numba import prange
 
 from kernels.core import jit
-from kernels.normalization.vectors import (
+from kernels.normalization.pieces import (
     NO,
     YES,
     batch_gradients,
