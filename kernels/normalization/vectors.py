@@ -6,7 +6,7 @@ second and third walk cost no traffic; a channel of a batch is N stretches of HÂ
 channel, not array by array, and the second walk goes backwards, from what was read last. The gradient
 does the same: the two sums of a set, which are dbias and dweight too, then dx.
 
-The variance is that of `kernels.core.rows`: two walks over a block in cache, blocks merged in float64.
+The variance is that of `kernels.core.rows`: deviations from a guess, block by block, merged in float64.
 Where the channels are the neighbours (layer norm's rows), dweight and dbias are sums down the columns:
 rows are added one after the other to a row of sums that stays in cache, in `PARTS` parts.
 
