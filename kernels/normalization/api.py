@@ -244,7 +244,7 @@ def batch_norm(
     if not training:
         mean, rstd = running[0].astype(np.float64), _rstd(running[1], eps)
     else:
-        mean, rstd = memory.empty(c, np.float64), memory.empty(c, np.float64)
+        mean, rstd = memory.empty((2, c), np.float64)
     moving = training and x.size > 0
     if training and not moving:
         mean[:], rstd[:] = 0, 1 / math.sqrt(eps) if eps else 0
@@ -439,7 +439,7 @@ def _per_set(name, x, affine, option, eps, return_cache, algorithm, out) -> Any:
     eps = checks.real("eps", eps, 0, below=math.inf)
     checks.flag("return_cache", return_cache)
     problem, view = _problem(name, x, option)
-    mean, rstd = memory.empty(problem.sets, np.float64), memory.empty(problem.sets, np.float64)
+    mean, rstd = memory.empty((2, problem.sets), np.float64)
     both = _ones(affine[0], problem.c, x), _zeros(affine[1], problem.c, x)
     args = (x.reshape(view), *both, problem.groups, name != "rms_norm", eps, mean, rstd)
     job = Job("forward", problem, args, x.shape, view)
