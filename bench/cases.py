@@ -100,6 +100,10 @@ def _plane(n: int, c: int, size: int) -> Plain:
     return Plain(f"to {size}×{size}", lambda rng: (n, c, size, size))
 
 
+def _over(length: int) -> Plain:
+    return Plain(f"over {length}", lambda rng: (length,))
+
+
 def _labels(count: int, classes: int) -> Plain:
     return Plain("class indices", lambda rng: rng.integers(0, classes, count))
 
@@ -221,6 +225,35 @@ CASES += [
     Case(
         "dropout", "rows-1024", ((4096, 1024), Plain("p 0.5", lambda rng: 0.5)),
         {"seed": 1, "offset": 0}, True,
+    ),
+]  # fmt: skip
+
+_NONE = Plain("no running statistics", lambda rng: None)
+for _name, _weights in (("layer_norm", 2), ("rms_norm", 1)):
+    for _case, _rows, _length in (("tiny", 64, 256), ("rows-1024", 4096, 1024)):
+        _shapes = ((_rows, _length), _over(_length), *((_length,),) * _weights)
+        CASES.append(Case(_name, _case, _shapes, real=_rows > 64))
+_groups = Plain("32 groups", lambda rng: 32)
+CASES += [
+    Case("group_norm", "tiny", ((2, 64, 14, 14), _groups, (64,), (64,))),
+    Case("group_norm", "stage-1", ((8, 64, 56, 56), _groups, (64,), (64,)), real=True),
+    Case("instance_norm", "tiny", ((2, 16, 28, 28), (16,), (16,))),
+    Case("instance_norm", "stage-1", ((8, 64, 56, 56), (64,), (64,)), real=True),
+]
+_training = {"training": True}
+CASES += [
+    Case("batch_norm", "tiny", ((8, 16, 14, 14), (16,), (16,), _NONE, _NONE), _training),
+    Case(
+        "batch_norm", "stem", ((8, 64, 112, 112), (64,), (64,), _NONE, _NONE), _training, True,
+        note="ResNet's first, in training",
+    ),
+    Case(
+        "batch_norm", "small-planes", ((32, 512, 7, 7), (512,), (512,), _NONE, _NONE), _training,
+        True, note="ResNet's last",
+    ),
+    Case(
+        "batch_norm", "features", ((512, 1024), (1024,), (1024,), _NONE, _NONE), _training, True,
+        note="a multilayer perceptron's",
     ),
 ]  # fmt: skip
 

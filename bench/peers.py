@@ -22,7 +22,12 @@ PACKAGES = {"torch": ("torch",), "onnxruntime": ("onnxruntime", "onnx"), "jax": 
 
 
 # Which argument a gradient is of: matmul's are a and b.
-POSITION: tuple[dict[str, int], ...] = ({"dx": 0, "dw": 1, "db": 2}, {"da": 0, "db": 1})
+POSITION: tuple[dict[str, int], ...] = (
+    {"dx": 0, "dw": 1, "db": 2, "dweight": 1, "dbias": 2},
+    {"da": 0, "db": 1},
+)
+# PyTorch 2.13 dies in the gradient of a channels_last group norm's weight alone.
+IMAGES = ("conv2d", "max_pool2d", "avg_pool2d", "lp_pool2d", "adaptive_avg_pool2d", "batch_norm")
 
 
 def pair(value: Any) -> tuple[int, int]:
@@ -131,8 +136,7 @@ def _torch(name, threads, ladder, direction, arrays, options, dy) -> Callable[[]
 
     torch.set_num_threads(threads)
     last = name.endswith("channels_last")
-    images = ("conv2d", "max_pool2d", "avg_pool2d", "lp_pool2d", "adaptive_avg_pool2d")
-    if last and ladder not in images:
+    if last and ladder not in IMAGES:
         raise CannotDo("its layout is for images")
 
     def tensor(value):
@@ -161,12 +165,21 @@ def _torch(name, threads, ladder, direction, arrays, options, dy) -> Callable[[]
         "cross_entropy": F.cross_entropy,
         "mse": F.mse_loss,
         "dropout": lambda x, p: F.dropout(x, p, training=True),
+        "layer_norm": lambda x, w, b: F.layer_norm(x, arrays[1], w, b),
+        "rms_norm": lambda x, w: F.rms_norm(x, arrays[1], w),
+        "group_norm": lambda x, w, b: F.group_norm(x, arrays[1], w, b),
+        "instance_norm": lambda x, w, b: F.instance_norm(x, weight=w, bias=b),
+        "batch_norm": lambda x, w, b: F.batch_norm(x, None, None, w, b, training=True),
     }
     if ladder not in operations:
         raise CannotDo(f"no {ladder}")
-    if ladder == "dropout":
+    norm = ladder.endswith("_norm")
+    if ladder == "dropout" or norm:
         options = {}
-    operation, args = operations[ladder], [tensor(each) for each in arrays]
+    if norm and last and arrays[0].ndim != 4:
+        raise CannotDo("its layout is for images")
+    kept = [each for each in arrays if isinstance(each, np.ndarray)] if norm else arrays
+    operation, args = operations[ladder], [tensor(each) for each in kept]
     if direction == "forward":
 
         def forward():
@@ -203,6 +216,11 @@ def _onnxruntime(name, threads, ladder, direction, arrays, options, dy) -> Calla
         "tanh": ("Tanh", {}),
         "softmax": ("Softmax", {"axis": -1}),
         "log_softmax": ("LogSoftmax", {"axis": -1}),
+        "layer_norm": ("LayerNormalization", {"axis": -1, "epsilon": 1e-5}),
+        "rms_norm": ("RMSNormalization", {"axis": -1, "epsilon": float(np.finfo(np.float32).eps)}),
+        "group_norm": ("GroupNormalization", {"epsilon": 1e-5}),
+        "instance_norm": ("InstanceNormalization", {"epsilon": 1e-5}),
+        "batch_norm": ("BatchNormalization", {"epsilon": 1e-5, "training_mode": 1}),
     }
     if ladder not in nodes:
         raise CannotDo(f"no {ladder}")
@@ -220,20 +238,28 @@ def _onnxruntime(name, threads, ladder, direction, arrays, options, dy) -> Calla
         if ladder == "conv2d":
             attributes["group"] = options.get("groups", 1)
             attributes["dilations"] = pair(options.get("dilation", 1))
+    if ladder == "group_norm":
+        attributes["num_groups"] = arrays[1]
+    outputs, opset, ir = ["y"], 17, 8
+    if ladder == "batch_norm":  # in training it wants running statistics, and moves them
+        c = values[0].shape[1]
+        values += [np.zeros(c, values[0].dtype), np.ones(c, values[0].dtype)]
+        outputs += ["mean", "variance"]
+    elif ladder in ("group_norm", "rms_norm"):  # younger operators
+        opset, ir = (21, 10) if ladder == "group_norm" else (23, 11)
     element = helper.np_dtype_to_tensor_dtype(values[0].dtype)
-    weights = (
-        values[1:] if ladder in ("conv2d", "linear") else []
-    )  # constants, as in a deployed model
+    constant = ladder in ("conv2d", "linear") or ladder.endswith("_norm")
+    weights = values[1:] if constant else []  # as in a deployed model
     inputs = values[: len(values) - len(weights)]
     names = [f"a{i}" for i in range(len(values))]
     graph = helper.make_graph(
-        [helper.make_node(kind, names, ["y"], **attributes)],
+        [helper.make_node(kind, names, outputs, **attributes)],
         ladder,
         [helper.make_tensor_value_info(n, element, v.shape) for n, v in zip(names, inputs)],
         [helper.make_tensor_value_info("y", element, [None] * values[0].ndim)],
         [numpy_helper.from_array(v, n) for n, v in zip(names[len(inputs) :], weights)],
     )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=ir)
     onnx.checker.check_model(model)
     settings = onnxruntime.SessionOptions()
     settings.intra_op_num_threads = threads
@@ -274,6 +300,29 @@ def _jax(name, threads, ladder, direction, arrays, options, dy) -> Callable[[], 
 
         return run
 
+    def normalised(x, axes):
+        d = x - x.mean(axes, keepdims=True)
+        return d * lax.rsqrt((d * d).mean(axes, keepdims=True) + 1e-5)
+
+    def per_channel(y, weight, bias):
+        shape = (1, -1) + (1,) * (y.ndim - 2)
+        return y * weight.reshape(shape) + bias.reshape(shape)
+
+    def layer_norm(x, weight, bias):
+        return normalised(x, -1) * weight + bias
+
+    def rms_norm(x, weight):
+        eps = float(np.finfo(x.dtype).eps)
+        return x * lax.rsqrt((x * x).mean(-1, keepdims=True) + eps) * weight
+
+    def group_norm(x, weight, bias):
+        groups = x.shape[1] if ladder == "instance_norm" else arrays[1]
+        y = normalised(x.reshape(x.shape[0], groups, -1), -1)
+        return per_channel(y.reshape(x.shape), weight, bias)
+
+    def batch_norm(x, weight, bias):
+        return per_channel(normalised(x, (0, *range(2, x.ndim))), weight, bias)
+
     def cross_entropy(x):
         rows = jax.nn.log_softmax(x)
         return -rows[jnp.arange(len(rows)), arrays[1]].mean()
@@ -292,6 +341,11 @@ def _jax(name, threads, ladder, direction, arrays, options, dy) -> Callable[[], 
         "log_softmax": jax.nn.log_softmax,
         "cross_entropy": cross_entropy,
         "mse": lambda y, target: ((y - target) ** 2).mean(),
+        "layer_norm": layer_norm,
+        "rms_norm": rms_norm,
+        "group_norm": group_norm,
+        "instance_norm": group_norm,
+        "batch_norm": batch_norm,
     }
     if ladder not in operations:
         raise CannotDo(f"no {ladder} with the same random bits")

@@ -245,6 +245,63 @@ def dropout(draw):
     return (x, draw(st.sampled_from([0.0, 0.3, 0.5, 1.0]))), {"seed": seed, "offset": offset}
 
 
+def _shifted(draw, x):
+    """Move x away from zero, as far as its variance can still be told."""
+    offset = draw(st.sampled_from([0.0, 0.0, 3.0, 1000.0]))
+    return (x + x.dtype.type(offset)).astype(x.dtype)
+
+
+def _weights(draw, shape, dtype, count):
+    return [draw(st.one_of(st.none(), arrays(shape, dtype))) for _ in range(count)]
+
+
+EPS = st.sampled_from([1e-5, 1e-5, 0.1])
+
+
+@st.composite
+def _row_norm(draw, weights):
+    dtype = draw(DTYPES)
+    lead = draw(st.sampled_from([(), (1,), (3,), (37,), (2, 3), (0,)]))
+    shape = draw(st.sampled_from([(1,), (5,), (64,), (130,), (2, 3), (3, 4, 5), (4100,), (9001,)]))
+    x = _shifted(draw, draw(arrays((*lead, *shape), dtype)))
+    return (x, shape, *_weights(draw, shape, dtype, weights)), {"eps": draw(EPS)}
+
+
+def _images(draw, least, channels):
+    space = draw(st.sampled_from([s for s in SPACES if int(np.prod(s)) >= least]))
+    return _shifted(draw, draw(arrays((draw(st.integers(0, 3)), channels, *space), draw(DTYPES))))
+
+
+SPACES = [(), (1,), (2,), (17,), (3, 5), (7, 7), (64, 65), (4, 2, 3)]
+
+
+@st.composite
+def group_norm(draw):
+    groups, wide = draw(st.sampled_from([1, 2, 3])), draw(st.sampled_from([2, 3, 20]))
+    x = _images(draw, 0, groups * wide)
+    return (x, groups, *_weights(draw, x.shape[1:2], x.dtype, 2)), {"eps": draw(EPS)}
+
+
+@st.composite
+def instance_norm(draw):
+    x = _images(draw, 2, draw(st.sampled_from([1, 3, 19])))
+    return (x, *_weights(draw, x.shape[1:2], x.dtype, 2)), {"eps": draw(EPS)}
+
+
+@st.composite
+def batch_norm(draw):
+    """In training without running statistics, which a call would change: their own test has those."""
+    x = _images(draw, 0, draw(st.sampled_from([1, 3, 19, 150])))
+    x = np.concatenate([x, x[:0]] if x.ndim > 2 and x.shape[2] > 1 else [x, x + 1, x[:1] - 2])
+    shape = x.shape[1:2]
+    weights = _weights(draw, shape, x.dtype, 2)
+    training = draw(st.booleans())
+    running = None, None
+    if not training:
+        running = draw(arrays(shape, x.dtype)), np.abs(draw(arrays(shape, x.dtype)))
+    return (x, *weights, *running), {"training": training, "eps": draw(EPS)}
+
+
 PROBLEMS = {
     "conv2d": conv2d(),
     "matmul": matmul(),
@@ -263,6 +320,11 @@ PROBLEMS = {
     "cross_entropy": cross_entropy(),
     "mse": mse(),
     "dropout": dropout(),
+    "layer_norm": _row_norm(2),
+    "rms_norm": _row_norm(1),
+    "group_norm": group_norm(),
+    "instance_norm": instance_norm(),
+    "batch_norm": batch_norm(),
 }
 # Rungs that do some problems only draw theirs.
 ONLY = {("conv2d", name): conv2d(plain=True) for name in ("winograd_2x2", "winograd_4x4")}
