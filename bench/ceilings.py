@@ -36,6 +36,24 @@ def _copy(x, y):
             ys[i] = xs[i]
 
 
+def copying(nbytes: int, dtype: Any, threads: int) -> Callable[[], object]:
+    """Return a call that copies half of so many bytes to the other half, over threads: the floor of a loop
+    that reads and writes each of them once.
+    """
+    import numba
+
+    long = np.ones((threads, max(1, nbytes // 2 // threads // np.dtype(dtype).itemsize)), dtype)
+    other = np.empty_like(long)
+
+    def copy() -> None:
+        before = numba.get_num_threads()
+        numba.set_num_threads(threads)
+        _copy(long, other)
+        numba.set_num_threads(before)
+
+    return copy
+
+
 def measure(dtype: Any, threads: int) -> dict[str, float]:
     """Return the peak of multiplies and adds in GFLOP/s, and of copying (read and write) in GB/s."""
     import numba

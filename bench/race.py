@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 
 import kernels
-from bench import calls, check, clock
+from bench import calls, ceilings, check, clock
 from bench.cases import Case
 from bench.peers import CannotDo, Peer
 from kernels.core import memory
 
-WITH_OUT, PACKED = " out=", " packed"
+WITH_OUT, PACKED, FLOOR = " out=", " packed", " floor"
 HOPELESS = 50  # times the chosen rung's cost: a rival is not even called
 SLOW = 5  # times its seconds, in a first turn: a rival gets no other
 
@@ -45,7 +45,10 @@ class Row:
 
 @dataclass
 class Race:
-    """The rows of one case in one direction, and what its work amounts to."""
+    """The rows of one case in one direction, and what its work amounts to.
+
+    `floor` is what copying as many bytes takes, in seconds, in the same rounds.
+    """
 
     case: Case
     direction: str
@@ -54,6 +57,7 @@ class Race:
     bytes: int
     rungs: list[Row] = field(default_factory=list)
     peers: list[Row] = field(default_factory=list)
+    floor: float | None = None
 
     @property
     def correct(self) -> bool:
@@ -154,6 +158,9 @@ def run(
                 )
                 continue
         contestants[peer.name] = peer
+    if contestants and not rivals:
+        copy = ceilings.copying(race.bytes, dtype, kernels.get_num_threads())
+        contestants[FLOOR] = clock.Local(copy)
     if rivals:
         first = clock.medians(contestants, 1)
         most = SLOW * first.get(plan.rung.name, float("inf"))
@@ -162,4 +169,5 @@ def run(
     for row in (*race.rungs, *race.peers):
         row.seconds, row.out_seconds = times.get(row.name), times.get(row.name + WITH_OUT)
         row.packed_seconds = times.get(row.name + PACKED)
+    race.floor = times.get(FLOOR)
     return race

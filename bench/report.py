@@ -28,12 +28,15 @@ def rate(race: Race, seconds: float, ceilings: dict[str, float]) -> tuple[float,
     The unit is that of what bounds the problem (the roofline): GFLOP/s where its arithmetic would take
     longer than its traffic, GB/s where it is the other way round.
     """
-    compute, traffic = race.flops / ceilings["gflops"], race.bytes / ceilings["gbytes"]
-    if compute >= traffic:
+    if not _bound_by_bytes(race, ceilings):
         value, unit = race.flops / seconds / 1e9, "GFLOP/s"
         return value, unit, value / ceilings["gflops"]
     value, unit = race.bytes / seconds / 1e9, "GB/s"
     return value, unit, value / ceilings["gbytes"]
+
+
+def _bound_by_bytes(race: Race, ceilings: dict[str, float]) -> bool:
+    return race.flops / ceilings["gflops"] < race.bytes / ceilings["gbytes"]
 
 
 def milliseconds(seconds: float | None) -> str:
@@ -81,7 +84,7 @@ def show(race: Race, ceilings: dict[str, float], console: Console) -> None:
     table.add_column("rung", no_wrap=True)
     packs = any(row.packed_seconds for row in race.rungs)
     times = ("ms", "with out=", "packed") if packs else ("ms", "with out=")
-    for heading in (*times, "error", "rate", "of ceiling", "/ below"):
+    for heading in (*times, "error", "rate", "of ceiling", "× floor", "/ below"):
         table.add_column(heading, justify="right", no_wrap=True)
     for peer in timed:
         table.add_column(f"/ {peer.name}", justify="right")
@@ -101,8 +104,14 @@ def show(race: Race, ceilings: dict[str, float], console: Console) -> None:
             "" if row.max_error is None else f"{row.max_error:.0e}",
             f"{value:.1f} {unit}",
             f"{share:.0%}",
+            f"{row.seconds / race.floor:.2f}" if race.floor else "",
             faster(below.get(row.builds_on or ""), row.seconds),
             *(faster(peer.seconds, row.like(peer)) if ours else "" for peer in timed),
+        )
+    if race.floor:
+        moved = race.bytes / race.floor / 1e9
+        table.add_row(
+            "floor (a copy)", milliseconds(race.floor), *[""] * len(times), f"{moved:.1f} GB/s"
         )
     console.print(table)
     for row in (*race.rungs, *race.peers):
@@ -141,7 +150,8 @@ def dump(races: list[Race], about: dict[str, Any], path: Path, **tables: list) -
             key: [dataclasses.asdict(row) for row in getattr(race, key)]
             for key in ("rungs", "peers")
         }
-        plain = {key: getattr(race, key) for key in ("direction", "dtype", "flops", "bytes")}
+        kept = ("direction", "dtype", "flops", "bytes", "floor")
+        plain = {key: getattr(race, key) for key in kept}
         records.append({"case": case, **plain, **rows})
     made = {name: [dataclasses.asdict(each) for each in table] for name, table in tables.items()}
     path.write_text(json.dumps({"machine": about, "races": records, **made}, indent=1) + "\n")
@@ -168,6 +178,9 @@ def markdown(races: list[Race], about: dict[str, Any], command: str) -> str:
             cells = [_cell(race, row_name, ceilings) for race in mine]
             if any(cells):
                 lines.append(f"| {row_name} | " + " | ".join(cells) + " |")
+        if all(race.floor and _bound_by_bytes(race, ceilings) for race in mine):
+            floors = [f"{milliseconds(race.floor)}" for race in mine]
+            lines.append("| *a copy of as many bytes* | " + " | ".join(floors) + " |")
     return "\n".join(lines)
 
 

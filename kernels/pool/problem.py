@@ -9,7 +9,10 @@ import numpy as np
 
 @dataclass(frozen=True)
 class PoolProblem:
-    """Windows of `kernel` over x (N, C, H, W) give y (N, C, OH, OW); `power` is lp_pool2d's p."""
+    """Windows of `kernel` over x (N, C, H, W) give y (N, C, OH, OW); `power` is lp_pool2d's p.
+
+    `index_size`: bytes of a winner's index, where there are any.
+    """
 
     n: int
     c: int
@@ -23,6 +26,7 @@ class PoolProblem:
     dilation: tuple[int, int]
     dtype: np.dtype
     power: float | None = None
+    index_size: int = 0
 
     @property
     def itemsize(self) -> int:
@@ -49,8 +53,10 @@ class PoolProblem:
         return self.n * self.c * self.oh * self.ow * self.kernel[0] * self.kernel[1]
 
     def bytes(self, direction: str = "forward") -> int:
-        """Least traffic: input and output once each."""
-        return self.n * self.c * (self.h * self.w + self.oh * self.ow) * self.itemsize
+        """Least traffic: input, output and indices once each."""
+        elements = self.h * self.w + self.oh * self.ow
+        indices = self.oh * self.ow * self.index_size
+        return self.n * self.c * (elements * self.itemsize + indices)
 
     def work(self, direction: str = "forward") -> int:
         """What to weigh against the cost of waking threads."""

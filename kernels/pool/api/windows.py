@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -66,11 +67,13 @@ def max_pool2d(
     taps = problem.kernel[0] * problem.kernel[1]
     if window and taps > 256:
         raise ValueError(f'return_indices: expected at most 256 taps for "window", got {taps}')
+    kind = np.dtype(np.uint8 if window else np.int64)
+    if return_indices:
+        problem = replace(problem, index_size=kind.itemsize)
     shape = (problem.n, problem.c, problem.oh, problem.ow)
     MAX_POOL2D.choose(problem, "forward", algorithm)
     if out is not None:
         checks.out(out, shape, x.dtype, (x,))
-    kind = np.uint8 if window else np.int64
     indices = memory.empty(shape if return_indices else (0, 0, 0, 0), kind)
     job = Job("forward", problem, (x, *problem.options, indices, window), shape)
     y = MAX_POOL2D.compute(job, algorithm=algorithm, out=out)
@@ -119,6 +122,7 @@ def max_pool2d_backward(
     if indices.dtype not in (np.int64, np.uint8):
         raise TypeError(f"indices: expected int64 or uint8, got {indices.dtype}")
     window = indices.dtype == np.uint8
+    problem = replace(problem, index_size=indices.itemsize)
     shape = (problem.n, problem.c, problem.h, problem.w)
     MAX_POOL2D.choose(problem, "dx", algorithm)
     if out is not None:

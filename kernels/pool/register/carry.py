@@ -70,16 +70,15 @@ def small_row(
     lanes = simd.lanes(dys)
     nothing = simd.splat(0, dys)
     room = carried.size // 2
+    v_last, n_last = nothing, simd.splat(-1, dys)
     for q in range(0, width + left, lanes * stride):
         here = at + q // stride
-        v0, v1 = simd.vector(dys, here), simd.vector(dys, here - 1)
-        v2, n0, n1, n2 = v1, v0, v0, v0
+        v0, n0 = simd.vector(dys, here), v_last
         if match:
-            n0, n1 = simd.vector(numbers, here), simd.vector(numbers, here - 1)
-        if size == 3 and stride == 1:
-            v2 = simd.vector(dys, here - 2)
-            if match:
-                n2 = simd.vector(numbers, here - 2)
+            n0 = simd.vector(numbers, here)
+        v1, n1 = simd.shifted(v_last, v0, -1), simd.shifted(n_last, n0, -1)
+        v2, n2 = simd.shifted(v_last, v0, -2), simd.shifted(n_last, n0, -2)
+        v_last, n_last = v0, n0
         values, taken = (v0, v1, v2), (n0, n1, n2)
         start = nothing, nothing
         if size > stride:
@@ -112,12 +111,13 @@ def small_planes(
     lanes = simd.lanes(dx)
     out, extent = (dy.shape[2], dy.shape[3]), (dx.shape[2], dx.shape[3])
     grads, flat, ys = dy.reshape(dy.size), dx.reshape(dx.size), y.reshape(y.size)
-    span = extent[1] + padding[1] + 2 * lanes
+    span = (extent[1] + padding[1] + 3 * lanes - 1) // lanes * lanes
     carried, scratch = scratch[: 2 * span], scratch[2 * span :]
-    dys, numbers = scratch[: scratch.size // 2], scratch[scratch.size // 2 :]
+    half = scratch.size // (2 * lanes) * lanes  # all begin on a boundary
+    dys, numbers = scratch[:half], scratch[half:]
     dys[:] = 0
     numbers[:] = -1
-    pitch = span // stride + 2 * lanes
+    pitch = (span // stride + 3 * lanes - 1) // lanes * lanes
     code = number_steps((size, size), (1, 1), extent[1], window)
     steps = (extent[0] + padding[0] + stride - 1) // stride
     for plane in range(first, last):

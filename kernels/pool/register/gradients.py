@@ -141,7 +141,8 @@ def room(problem):
     lanes = simd.lanes_of(problem.dtype)
     (rows, taps), (down, across), (tall, wide) = problem.kernel, problem.stride, problem.dilation
     pitch = 2 * (wide * (taps - 1) // across + 1) + problem.ow + 2 * lanes
-    pitch = max(pitch, problem.w + problem.lead[1] + 4 * lanes)
+    pitch = max(pitch, problem.w + problem.lead[1] + 6 * lanes)
     band = BAND + tall * (rows - 1) // down + 2
     shared = 3 * problem.ow + problem.oh + 5 * lanes + rows * taps * lanes
-    return shared + 2 * (problem.w + problem.lead[1] + 2 * lanes) + 2 * (band * pitch + lanes)
+    needed = shared + 2 * (problem.w + problem.lead[1] + 3 * lanes) + 2 * (band * pitch + lanes)
+    return -(-needed // lanes) * lanes

@@ -18,14 +18,15 @@ EXACT = 1 << 20  # numbers below this come out of the arithmetic above unharmed 
 
 @jit.inlined
 def number_steps(kernel, dilation, width, window):
-    """By how much a tap's number grows from row to row, and from column to column."""
-    return (kernel[1], 1) if window else (dilation[0] * width, dilation[1])
+    """By how much a tap's number grows from row to row, and from column to column; one over the first."""
+    down, along = (kernel[1], 1) if window else (dilation[0] * width, dilation[1])
+    return down, along, 1 / down
 
 
 @jit.exact
 def number_taps(kernel, stride, padding, dilation, width, window, lows, highs, codes):
     """Fill each column's bounds for good numbers, and a vector of each tap's number."""
-    down, along = number_steps(kernel, dilation, width, window)
+    down, along, _ = number_steps(kernel, dilation, width, window)
     for ow in range(lows.shape[0]):
         start = ow * stride[1] - padding[1]
         s0 = taps_below(start, dilation[1], kernel[1], 0)
@@ -44,20 +45,38 @@ def lay_out(
     """Copy a row of dy, and of winners' numbers; return how many of these are no tap of their windows."""
     lanes = simd.lanes(dys)
     lows, highs = bounds
+    down, along, rate = code
     wrong = simd.splat(0, dys)
     for o in range(0, width, lanes):
         left = width - o
-        value = share_of(simd.vector_part(dy, at + o, left), weights, o, factor, ys, at + o, left)
-        simd.put_vector_part(value, dys, place + o, left)
+        value = share_of(part(dy, at + o, left), weights, o, factor, ys, at + o, left)
+        put(value, dys, place + o, left)
         if match:
             number = simd.numbers(kept, at + o, left, corner + o * apart, apart, dys)
-            simd.put_vector_part(number, numbers, place + o, left)
+            put(number, numbers, place + o, left)
             low, high = simd.vector(lows, o), simd.vector(highs, o)
             ahead = number - low
-            r = simd.rint(simd.fma(ahead, 1 / code[0], 0.5 / code[0] - 0.5))
-            along = simd.fma(r, -code[0], ahead)
-            good = (r >= rows[0]) & (r < rows[1]) & (along >= 0) & (along <= high)
-            tap = simd.rint(along * (1 / code[1]))
-            good = good & (tap * code[1] == along) | (low < 0)
-            wrong = simd.select(good, wrong, wrong + 1)
+            r = simd.rint(simd.fma(ahead, rate, 0.5 * rate - 0.5))
+            rest = simd.fma(r, -down, ahead)
+            good = (r >= rows[0]) & (r < rows[1]) & (rest >= 0) & (rest <= high)
+            if along != 1:  # every place between is a tap where columns are not spread apart
+                good = good & (simd.rint(rest * (1 / along)) * along == rest)
+            wrong = simd.select(good | (low < 0), wrong, wrong + 1)
     return wrong
+
+
+@jit.inlined
+def part(a, at, left):
+    """Read a vector, or what is left of the row and zeros."""
+    if left >= simd.lanes(a):
+        return simd.vector(a, at)
+    return simd.vector_part(a, at, left)
+
+
+@jit.inlined
+def put(value, a, at, left):
+    """Write a vector, or what is left of the row."""
+    if left >= simd.lanes(a):
+        simd.put_vector(value, a, at)
+    else:
+        simd.put_vector_part(value, a, at, left)
