@@ -50,6 +50,7 @@ from kernels.core.simd.tile import (
     zero,
 )
 from kernels.core.simd.vector import (
+    deinterleave,
     even_odd,
     interleave,
     lanes,
@@ -57,11 +58,14 @@ from kernels.core.simd.vector import (
     numbers,
     put_integers,
     put_vector,
+    put_vector_between,
     put_vector_part,
+    shifted,
     splat,
     sum_of,
     transpose,
     vector,
+    vector_between,
     vector_part,
 )
 from kernels.core.simd.width import BITS, ROWS, VECTORS, columns_of, lanes_of
@@ -75,6 +79,7 @@ __all__ = [
     "columns_of",
     "constant",
     "copysign",
+    "deinterleave",
     "even_odd",
     "fma",
     "interleave",
@@ -92,12 +97,14 @@ __all__ = [
     "prefetch",
     "put_integers",
     "put_vector",
+    "put_vector_between",
     "put_vector_part",
     "relu",
     "rint",
     "row_of",
     "rows_of",
     "select",
+    "shifted",
     "splat",
     "sqrt",
     "store",
@@ -107,6 +114,7 @@ __all__ = [
     "sum_of",
     "transpose",
     "vector",
+    "vector_between",
     "vector_part",
     "zero",
 ]

@@ -117,13 +117,14 @@ def inside(builder: Any, low: Any, high: Any, count: int) -> Any:
     return builder.and_(mask, builder.icmp_signed(">=", numbers, splat(builder, low, wide)))
 
 
-def read_part(builder: Any, pointer: Any, vector: Any, mask: Any) -> Any:
-    """Load the lanes of `mask`, zero elsewhere; a lane that is masked off touches no memory."""
+def read_part(builder: Any, pointer: Any, vector: Any, mask: Any, rest: Any = None) -> Any:
+    """Load the lanes of `mask`, `rest` (or zero) elsewhere; a lane masked off touches no memory."""
     arguments = [vector.as_pointer(), I32, mask.type, vector]
     name = f"llvm.masked.load.{suffix(vector)}.p0"
     loaded = function(builder, name, vector, arguments)
     pointer = builder.bitcast(pointer, vector.as_pointer())
-    return builder.call(loaded, [pointer, I32(size_of(vector)), mask, ir.Constant(vector, None)])
+    rest = ir.Constant(vector, None) if rest is None else rest
+    return builder.call(loaded, [pointer, I32(size_of(vector)), mask, rest])
 
 
 def write_part(builder: Any, value: Any, pointer: Any, mask: Any) -> None:

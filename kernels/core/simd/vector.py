@@ -45,6 +45,22 @@ def put_vector_part(value: Any, a: np.ndarray, start: int, count: int) -> None:
     a[start : start + count] = value[:count]
 
 
+def vector_between(a: np.ndarray, start: int, low: int, high: int, fill: float) -> Any:
+    """Return a vector of which only the lanes [low, high) are read; the others are `fill`."""
+    value = splat(fill, a)
+    low, high = max(0, low), min(high, lanes(a))
+    if low < high:
+        value[low:high] = a[start + low : start + high]
+    return value
+
+
+def put_vector_between(value: Any, a: np.ndarray, start: int, low: int, high: int) -> None:
+    """Write the lanes [low, high); nothing else is touched."""
+    low, high = max(0, low), min(high, lanes(a))
+    if low < high:
+        a[start + low : start + high] = value[low:high]
+
+
 def splat(number: float, like: np.ndarray) -> Any:
     """Return a vector of the array's dtype, all of whose lanes are `number`."""
     return np.full(lanes(like), number, like.dtype)
@@ -70,6 +86,21 @@ def even_odd(a: np.ndarray, start: int) -> tuple[Any, Any]:
     """Return a[start], a[start + 2], … and a[start + 1], a[start + 3], …: a vector of each."""
     pair = a[start : start + 2 * lanes(a)]
     return pair[::2].copy(), pair[1::2].copy()
+
+
+def deinterleave(low: Any, high: Any) -> tuple[Any, Any]:
+    """Return the even and the odd places of two vectors in the order of memory."""
+    pair = np.concatenate([low, high])
+    return pair[::2].copy(), pair[1::2].copy()
+
+
+def shifted(low: Any, high: Any, by: int) -> Any:
+    """Return the LANES from `by`, a constant, on of two vectors in the order of memory.
+
+    A negative `by` counts from the second: −1 is the last of `low`, then `high` without its last.
+    """
+    by = by % len(low) if by < 0 else by
+    return np.concatenate([low, high])[by : by + len(low)]
 
 
 def interleave(even: Any, odd: Any) -> tuple[Any, Any]:
@@ -163,6 +194,28 @@ def _largest_of(value):
 @overload(even_odd)
 def _even_odd(a, start):
     return lambda a, start: lowering.even_odd(a, start)
+
+
+@overload(deinterleave)
+def _deinterleave(low, high):
+    return lambda low, high: lowering.deinterleave(low, high)
+
+
+@overload(shifted, prefer_literal=True)
+def _shifted(low, high, by):
+    return lambda low, high, by: lowering.shifted(low, high, by)
+
+
+@overload(vector_between)
+def _vector_between(a, start, low, high, fill):
+    return lambda a, start, low, high, fill: lowering.vector_between(a, start, low, high, fill)
+
+
+@overload(put_vector_between)
+def _put_vector_between(value, a, start, low, high):
+    return lambda value, a, start, low, high: lowering.put_vector_between(
+        value, a, start, low, high
+    )
 
 
 @overload(interleave)

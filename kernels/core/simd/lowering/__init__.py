@@ -45,17 +45,21 @@ from kernels.core.simd.lowering.tiles import (
     zero,
 )
 from kernels.core.simd.lowering.vectors import (
+    deinterleave,
     even_odd,
     interleave,
     numbers,
     prefetch,
     put_integers,
     put_vector,
+    put_vector_between,
     put_vector_part,
     reduced,
+    shifted,
     splat,
     transpose,
     vector,
+    vector_between,
     vector_part,
 )
 
@@ -65,6 +69,7 @@ __all__ = [
     "both",
     "constant",
     "copysign",
+    "deinterleave",
     "divide",
     "either",
     "equal",
@@ -89,6 +94,7 @@ __all__ = [
     "prefetch",
     "put_integers",
     "put_vector",
+    "put_vector_between",
     "put_vector_part",
     "reduced",
     "relu",
@@ -96,6 +102,7 @@ __all__ = [
     "row_of",
     "rows_of",
     "select",
+    "shifted",
     "splat",
     "sqrt",
     "store",
@@ -106,6 +113,7 @@ __all__ = [
     "transpose",
     "unequal",
     "vector",
+    "vector_between",
     "vector_part",
     "zero",
 ]

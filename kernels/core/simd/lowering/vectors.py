@@ -168,6 +168,65 @@ def even_odd(typing, a, start):
 
 
 @intrinsic
+def deinterleave(typing, low, high):
+    """Even and odd places of two vectors in the order of memory."""
+
+    def build(context, builder, signature, args):
+        a, b = (builder.extract_value(each, 0) for each in args)
+        places = list(range(2 * a.type.count))
+        even, odd = shuffle(builder, a, b, places[::2]), shuffle(builder, a, b, places[1::2])
+        return _pair(context, builder, low, even, odd)[1]
+
+    return types.UniTuple(low, 2)(low, high), build
+
+
+@intrinsic(prefer_literal=True)
+def shifted(typing, low, high, by):
+    """The lanes from `by` on of two vectors in the order of memory."""
+    if not isinstance(by, types.IntegerLiteral):
+        return None
+    first = by.literal_value
+
+    def build(context, builder, signature, args):
+        a, b = (builder.extract_value(each, 0) for each in args[:2])
+        start = first % a.type.count if first < 0 else first
+        part = shuffle(builder, a, b, list(range(start, start + a.type.count)))
+        return _single(context, builder, low, part)
+
+    return low(low, high, by), build
+
+
+@intrinsic
+def vector_between(typing, a, start, low, high, fill):
+    """Read the lanes [low, high); the others are `fill`."""
+    tile = TileType(a.dtype, 1, 1)
+
+    def build(context, builder, signature, args):
+        array, first, bottom, top, other = args
+        lanes = vector_of(a.dtype)
+        mask = inside(builder, bottom, top, lanes.count)
+        rest = spread(builder, context.cast(builder, other, fill, a.dtype), lanes)
+        pointer = address(context, builder, a, array, first)
+        return _single(context, builder, tile, read_part(builder, pointer, lanes, mask, rest))
+
+    return tile(a, *[types.int64] * 3, fill), build
+
+
+@intrinsic
+def put_vector_between(typing, tile, a, start, low, high):
+    """Write the lanes [low, high)."""
+
+    def build(context, builder, signature, args):
+        value, array, first, bottom, top = args
+        part = builder.extract_value(value, 0)
+        mask = inside(builder, bottom, top, part.type.count)
+        write_part(builder, part, address(context, builder, a, array, first), mask)
+        return context.get_dummy_value()
+
+    return types.void(tile, a, *[types.int64] * 3), build
+
+
+@intrinsic
 def interleave(typing, even, odd):
     """Two vectors as even and odd places of two others."""
 
