@@ -15,7 +15,7 @@ import numpy as np
 import kernels
 from kernels.core.ladder import Rung
 
-FROM_OUTPUT = ("sigmoid", "tanh", "softmax", "log_softmax")
+FROM_OUTPUT = ("exp", "sigmoid", "tanh", "softmax", "log_softmax")
 NOT_IN_BACKWARD = ("activation",)
 
 

@@ -147,10 +147,14 @@ def _torch(name, threads, ladder, direction, arrays, options, dy) -> Callable[[]
         "matmul": torch.matmul,
         "linear": F.linear,
         "relu": torch.relu,
+        "leaky_relu": F.leaky_relu,
+        "exp": torch.exp,
         "sigmoid": torch.sigmoid,
         "tanh": torch.tanh,
-        "softmax": lambda x: torch.softmax(x, -1),
-        "log_softmax": lambda x: torch.log_softmax(x, -1),
+        "silu": F.silu,
+        "gelu": F.gelu,
+        "softmax": lambda x, axis=-1: torch.softmax(x, axis),
+        "log_softmax": lambda x, axis=-1: torch.log_softmax(x, axis),
         "cross_entropy": F.cross_entropy,
         "mse": F.mse_loss,
         "dropout": lambda x, p: F.dropout(x, p, training=True),
@@ -169,10 +173,7 @@ def _torch(name, threads, ladder, direction, arrays, options, dy) -> Callable[[]
         return forward
     position = POSITION[ladder == "matmul"][direction]
     wanted = args[position].requires_grad_()
-    if ladder == "relu" or ladder == "sigmoid" or ladder == "tanh":
-        y = operation(*args)
-    else:
-        y = operation(*args, **options)
+    y = operation(*args, **options)
     gradient = tensor(dy)
     return lambda: torch.autograd.grad(y, wanted, gradient, retain_graph=True)[0]
 
@@ -191,10 +192,14 @@ def _onnxruntime(name, threads, ladder, direction, arrays, options, dy) -> Calla
         "matmul": ("MatMul", {}),
         "linear": ("Gemm", {"transB": 1}),
         "relu": ("Relu", {}),
+        "leaky_relu": ("LeakyRelu", {"alpha": options.get("negative_slope", 0.01)}),
+        "exp": ("Exp", {}),
         "sigmoid": ("Sigmoid", {}),
         "tanh": ("Tanh", {}),
-        "softmax": ("Softmax", {"axis": -1}),
-        "log_softmax": ("LogSoftmax", {"axis": -1}),
+        "silu": ("Sigmoid", {}),  # and a product after it
+        "gelu": ("Gelu", {"approximate": options.get("approximate", "none")}),
+        "softmax": ("Softmax", {"axis": options.get("axis", -1)}),
+        "log_softmax": ("LogSoftmax", {"axis": options.get("axis", -1)}),
     }
     if ladder not in nodes:
         raise CannotDo(f"no {ladder}")
@@ -218,14 +223,18 @@ def _onnxruntime(name, threads, ladder, direction, arrays, options, dy) -> Calla
     )  # constants, as in a deployed model
     inputs = values[: len(values) - len(weights)]
     names = [f"a{i}" for i in range(len(values))]
+    steps = [helper.make_node(kind, names, ["y"], **attributes)]
+    if ladder == "silu":
+        steps[0].output[0] = "share"
+        steps.append(helper.make_node("Mul", ["a0", "share"], ["y"]))
     graph = helper.make_graph(
-        [helper.make_node(kind, names, ["y"], **attributes)],
+        steps,
         ladder,
         [helper.make_tensor_value_info(n, element, v.shape) for n, v in zip(names, inputs)],
         [helper.make_tensor_value_info("y", element, [None] * values[0].ndim)],
         [numpy_helper.from_array(v, n) for n, v in zip(names[len(inputs) :], weights)],
     )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=9)
     onnx.checker.check_model(model)
     settings = onnxruntime.SessionOptions()
     settings.intra_op_num_threads = threads
@@ -277,10 +286,14 @@ def _jax(name, threads, ladder, direction, arrays, options, dy) -> Callable[[], 
         "matmul": lambda a, b: a @ b,
         "linear": lambda x, w, b: x @ w.T + b,
         "relu": jax.nn.relu,
+        "leaky_relu": lambda x: jax.nn.leaky_relu(x, options.get("negative_slope", 0.01)),
+        "exp": jnp.exp,
         "sigmoid": jax.nn.sigmoid,
         "tanh": jnp.tanh,
-        "softmax": jax.nn.softmax,
-        "log_softmax": jax.nn.log_softmax,
+        "silu": jax.nn.silu,
+        "gelu": lambda x: jax.nn.gelu(x, options.get("approximate") == "tanh"),
+        "softmax": lambda x: jax.nn.softmax(x, options.get("axis", -1)),
+        "log_softmax": lambda x: jax.nn.log_softmax(x, options.get("axis", -1)),
         "cross_entropy": cross_entropy,
         "mse": lambda y, target: ((y - target) ** 2).mean(),
     }

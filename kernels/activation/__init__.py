@@ -1,12 +1,20 @@
 """Activations."""
 
 from kernels.activation.api import (
+    exp,
+    exp_backward,
+    gelu,
+    gelu_backward,
+    leaky_relu,
+    leaky_relu_backward,
     log_softmax,
     log_softmax_backward,
     relu,
     relu_backward,
     sigmoid,
     sigmoid_backward,
+    silu,
+    silu_backward,
     softmax,
     softmax_backward,
     tanh,
@@ -14,12 +22,20 @@ from kernels.activation.api import (
 )
 
 __all__ = [
+    "exp",
+    "exp_backward",
+    "gelu",
+    "gelu_backward",
+    "leaky_relu",
+    "leaky_relu_backward",
     "log_softmax",
     "log_softmax_backward",
     "relu",
     "relu_backward",
     "sigmoid",
     "sigmoid_backward",
+    "silu",
+    "silu_backward",
     "softmax",
     "softmax_backward",
     "tanh",

@@ -69,6 +69,130 @@ def relu_backward(
     return _run("relu", "dx", (dy, x), algorithm=algorithm, out=out)
 
 
+def leaky_relu(
+    x: Any, *, negative_slope: float = 0.01, algorithm: str = "auto", out: np.ndarray | None = None
+) -> np.ndarray:
+    """Scale what is below zero: y = x where x > 0, else negative_slope · x.
+
+    Parameters
+    ----------
+    x : array of any shape, float32 or float64
+    negative_slope : float
+        What x is multiplied by where it is not above zero.
+    algorithm : str
+        A rung of ``kernels.ladder("leaky_relu")``, or "auto".
+    out : numpy.ndarray, optional
+        Where to write: exact shape and dtype, C-contiguous, no memory shared with an input.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape and dtype of x.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is no float32 or float64 array, or shapes or `out` do not fit, or `negative_slope` is no number.
+    """
+    x, option = _input("x", x), checks.real("negative_slope", negative_slope)
+    return _run("leaky_relu", "forward", (x,), option=option, algorithm=algorithm, out=out)
+
+
+def leaky_relu_backward(
+    dy: Any,
+    x: Any,
+    *,
+    negative_slope: float = 0.01,
+    algorithm: str = "auto",
+    out: np.ndarray | None = None,
+) -> np.ndarray:
+    """Gradient of `leaky_relu`: dx = dy where x > 0, else negative_slope · dy.
+
+    Parameters
+    ----------
+    dy : array
+        Gradient of the loss with respect to the output.
+    x : array
+        The forward's input.
+    negative_slope : float
+        What x is multiplied by where it is not above zero.
+    algorithm : str
+        A rung of ``kernels.ladder("leaky_relu")``, or "auto".
+    out : numpy.ndarray, optional
+        Where to write: exact shape and dtype, C-contiguous, no memory shared with an input.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape and dtype of x.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is no float32 or float64 array, or shapes or `out` do not fit, or `negative_slope` is no number.
+    """
+    x = _input("x", x)
+    dy = checks.array("dy", dy, x.ndim, x.dtype, x.shape)
+    option = checks.real("negative_slope", negative_slope)
+    return _run("leaky_relu", "dx", (dy, x), option=option, algorithm=algorithm, out=out)
+
+
+def exp(x: Any, *, algorithm: str = "auto", out: np.ndarray | None = None) -> np.ndarray:
+    """Exponential: y = e^x, within 1 unit in the last place.
+
+    Parameters
+    ----------
+    x : array of any shape, float32 or float64
+    algorithm : str
+        A rung of ``kernels.ladder("exp")``, or "auto".
+    out : numpy.ndarray, optional
+        Where to write: exact shape and dtype, C-contiguous, no memory shared with an input.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape and dtype of x.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is no float32 or float64 array, or shapes or `out` do not fit.
+    """
+    x = _input("x", x)
+    return _run("exp", "forward", (x,), algorithm=algorithm, out=out)
+
+
+def exp_backward(
+    dy: Any, y: Any, *, algorithm: str = "auto", out: np.ndarray | None = None
+) -> np.ndarray:
+    """Gradient of `exp`: dx = dy · y.
+
+    Parameters
+    ----------
+    dy : array
+        Gradient of the loss with respect to the output.
+    y : array
+        The forward's output.
+    algorithm : str
+        A rung of ``kernels.ladder("exp")``, or "auto".
+    out : numpy.ndarray, optional
+        Where to write: exact shape and dtype, C-contiguous, no memory shared with an input.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape and dtype of y.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is no float32 or float64 array, or shapes or `out` do not fit.
+    """
+    y = _input("y", y)
+    dy = checks.array("dy", dy, y.ndim, y.dtype, y.shape)
+    return _run("exp", "dx", (dy, y), algorithm=algorithm, out=out)
+
+
 def sigmoid(x: Any, *, algorithm: str = "auto", out: np.ndarray | None = None) -> np.ndarray:
     """Squash into (0, 1): y = 1 / (1 + exp(−x)).
 
@@ -179,6 +303,142 @@ def tanh_backward(
     y = _input("y", y)
     dy = checks.array("dy", dy, y.ndim, y.dtype, y.shape)
     return _run("tanh", "dx", (dy, y), algorithm=algorithm, out=out)
+
+
+def silu(x: Any, *, algorithm: str = "auto", out: np.ndarray | None = None) -> np.ndarray:
+    """Weigh x by its own sigmoid: y = x · σ(x). Also called swish.
+
+    Parameters
+    ----------
+    x : array of any shape, float32 or float64
+    algorithm : str
+        A rung of ``kernels.ladder("silu")``, or "auto".
+    out : numpy.ndarray, optional
+        Where to write: exact shape and dtype, C-contiguous, no memory shared with an input.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape and dtype of x.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is no float32 or float64 array, or shapes or `out` do not fit.
+
+    Notes
+    -----
+    NaN at −∞, as PyTorch's (−∞·0); its gradient at either infinity too.
+    """
+    x = _input("x", x)
+    return _run("silu", "forward", (x,), algorithm=algorithm, out=out)
+
+
+def silu_backward(
+    dy: Any, x: Any, *, algorithm: str = "auto", out: np.ndarray | None = None
+) -> np.ndarray:
+    """Gradient of `silu`: dx = dy · σ(x) · (1 + x · (1 − σ(x))).
+
+    Parameters
+    ----------
+    dy : array
+        Gradient of the loss with respect to the output.
+    x : array
+        The forward's input.
+    algorithm : str
+        A rung of ``kernels.ladder("silu")``, or "auto".
+    out : numpy.ndarray, optional
+        Where to write: exact shape and dtype, C-contiguous, no memory shared with an input.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape and dtype of x.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is no float32 or float64 array, or shapes or `out` do not fit.
+    """
+    x = _input("x", x)
+    dy = checks.array("dy", dy, x.ndim, x.dtype, x.shape)
+    return _run("silu", "dx", (dy, x), algorithm=algorithm, out=out)
+
+
+def gelu(
+    x: Any, *, approximate: str = "none", algorithm: str = "auto", out: np.ndarray | None = None
+) -> np.ndarray:
+    """Weigh x by the share of a normal distribution that lies below it: y = x · Φ(x).
+
+    Parameters
+    ----------
+    x : array of any shape, float32 or float64
+    approximate : {"none", "tanh"}
+        Φ itself, or ½·(1 + tanh(√(2/π)·(x + 0.044715·x³))), off by 5e-4 at most.
+    algorithm : str
+        A rung of ``kernels.ladder("gelu")``, or "auto".
+    out : numpy.ndarray, optional
+        Where to write: exact shape and dtype, C-contiguous, no memory shared with an input.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape and dtype of x.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is no float32 or float64 array, or shapes or `out` do not fit, or `approximate` is neither.
+
+    Notes
+    -----
+    NaN at −∞, as PyTorch's (−∞·0); its gradient at either infinity too.
+    """
+    x, option = _input("x", x), _approximate(approximate)
+    return _run("gelu", "forward", (x,), option=option, algorithm=algorithm, out=out)
+
+
+def gelu_backward(
+    dy: Any,
+    x: Any,
+    *,
+    approximate: str = "none",
+    algorithm: str = "auto",
+    out: np.ndarray | None = None,
+) -> np.ndarray:
+    """Gradient of `gelu`: dx = dy · (Φ(x) + x · φ(x)), φ the distribution's density.
+
+    Parameters
+    ----------
+    dy : array
+        Gradient of the loss with respect to the output.
+    x : array
+        The forward's input.
+    approximate : {"none", "tanh"}
+        Φ itself, or ½·(1 + tanh(√(2/π)·(x + 0.044715·x³))), off by 5e-4 at most.
+    algorithm : str
+        A rung of ``kernels.ladder("gelu")``, or "auto".
+    out : numpy.ndarray, optional
+        Where to write: exact shape and dtype, C-contiguous, no memory shared with an input.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape and dtype of x.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is no float32 or float64 array, or shapes or `out` do not fit, or `approximate` is neither.
+    """
+    x = _input("x", x)
+    dy = checks.array("dy", dy, x.ndim, x.dtype, x.shape)
+    option = _approximate(approximate)
+    return _run("gelu", "dx", (dy, x), option=option, algorithm=algorithm, out=out)
+
+
+def _approximate(value: Any) -> np.bool_:
+    return np.bool_(checks.choice("approximate", value, ("none", "tanh")) == "tanh")
 
 
 def softmax(
@@ -313,7 +573,12 @@ def log_softmax_backward(
     return _run("log_softmax", "dx", (dy, y), axis, algorithm=algorithm, out=out)
 
 
-EXPONENTIAL = {(name, "forward") for name in LADDERS if name != "relu"} | {("log_softmax", "dx")}
+# Functions that take an exponential, and how many additions it is worth.
+EXPONENTIAL = {
+    *((name, "forward") for name in LADDERS if name not in ("relu", "leaky_relu")),
+    *((name, "dx") for name in ("log_softmax", "silu", "gelu")),
+}
+WEIGHT = 8
 
 
 def _input(name: str, value: Any) -> np.ndarray:
@@ -327,12 +592,13 @@ def _run(
     arrays: tuple[np.ndarray, ...],
     axis: int | None = None,
     *,
+    option: Any = None,
     algorithm: str,
     out: np.ndarray | None,
 ) -> np.ndarray:
     """Flatten elementwise functions; see (outer, length, inner) where there is an axis."""
     shape = arrays[0].shape
-    weight = 32 if (name, direction) in EXPONENTIAL else 1
+    weight = WEIGHT if (name, direction) in EXPONENTIAL else 1
     if axis is None:
         view: tuple[int, ...] = (arrays[0].size,)
         problem = ActivationProblem(1, view[0], 1, len(arrays) + 1, arrays[0].dtype, weight)
@@ -345,6 +611,8 @@ def _run(
             raise ValueError(f"axis: expected at least 1 element along it, got shape {shape}")
         view = (math.prod(shape[:axis]), shape[axis], math.prod(shape[axis + 1 :]))
         problem = ActivationProblem(*view, len(arrays) + 1, arrays[0].dtype, weight)
-    args = tuple(a.reshape(view) for a in arrays)
+    args: tuple[Any, ...] = tuple(a.reshape(view) for a in arrays)
+    if option is not None:
+        args = (*args, option)
     job = Job(direction, problem, args, shape, view)
     return LADDERS[name].compute(job, algorithm=algorithm, out=out)

@@ -43,7 +43,7 @@ LN2_LOW = (-2.1219444005469058e-4, 1.9082149292705877e-10)
 EXP_LOW, EXP_HIGH = (-104.0, -746.0), (89.0, 710.0)  # below: 0; above: infinity
 TANH_END = (20.0, 40.0)  # 2|x| from which tanh rounds to 1
 ERF_END = (3.95, 5.95)  # the same of erf
-NORMAL_END = (14.5, 39.0)  # a from which Φ(−a) rounds to 0
+NORMAL_END = (14.7, 39.0)  # a from which Φ(−a) rounds to 0, and its density
 INFINITY, NAN = float("inf"), float("nan")
 
 
