@@ -130,7 +130,7 @@ def formula(x, y):
 
 @njit(error_model="numpy")
 def masks(x, y):
-    within = (x >= -1) & (x < 2) | ~(y <= 0)
+    within = (x >= -1) & (x < 2) | ~(y <= 0) | simd.unordered(x, y)
     return simd.select(within, 1 + x, 2 - y)
 
 @njit(error_model="numpy")
@@ -138,7 +138,10 @@ def by_vector(a, b, c):
     for i in range(0, a.size, simd.lanes(a)):
         x, y = simd.vector(a, i), simd.vector(b, i)
         simd.put_vector(formula(x, y), c, i)
-        simd.put_vector(masks(x, y), c, a.size + i)
+        if simd.any_of((x == x) | (y > 0)):
+            simd.put_vector(masks(x, y), c, a.size + i)
+        else:
+            simd.put_vector(simd.splat(7, a), c, a.size + i)
 
 @njit(error_model="numpy")
 def by_number(a, b, c):
@@ -155,6 +158,7 @@ def memory(a, c, ints, small, count):
     simd.put_vector(low, c, 150)
     simd.put_vector_between(high, c, 180, 2 - count, count - 1)
     simd.put_vector(simd.vector_between(a, 60 - count, 2 - count, count, -np.inf), c, 200)
+    simd.put_vector(simd.vector_apart(a, 3, 3, 2 - count, count, 9), c, 230)
     part = simd.vector_part(a, 5, count)
     at = 2 * simd.lanes(a)
     simd.put_vector_part(part * simd.splat(3, a), c, at, count - 1)
@@ -176,6 +180,8 @@ for dtype in ("f4", "f8"):
     by_vector(a, b, got)
     tolerance = {"rtol": 4e-7 if dtype == "f4" else 1e-15}
     np.testing.assert_allclose(got[: a.size], want[0], **tolerance)
+    nothing = ~((a == a) | (b > 0)).reshape(-1, simd.lanes_of(dtype)).any(1)
+    want[1][np.repeat(nothing, simd.lanes_of(dtype))] = 7
     np.testing.assert_array_equal(got[a.size :], want[1])
     one = np.full(a.size, np.nan, dtype)
     by_number(a, b, one)

@@ -128,7 +128,12 @@ def _compile(
     py_func: Callable, *, fastmath: Any, parallel: bool = False, inline: bool = False
 ) -> Any:
     dispatcher: Any = njit(
-        fastmath=fastmath, parallel=parallel, forceinline=inline, nogil=True, error_model="numpy"
+        fastmath=fastmath,
+        parallel=parallel,
+        forceinline=inline,
+        _nrt=not inline,  # what allocates nothing need not count who holds its arrays
+        nogil=True,
+        error_model="numpy",
     )(py_func)
     if not getattr(
         config, "DISABLE_JIT", False
@@ -145,8 +150,9 @@ def fast(py_func: Callable) -> Any:
 def inlined(py_func: Callable) -> Any:
     """Compile as `exact`, into each of its callers.
 
-    For what returns or takes a register tile: passed through a call, its vectors go through memory, and
-    the call's arrays are counted in and out with locked instructions (50 ns a call on a Zen 5). Exact, for
+    For what returns or takes a register tile, whose vectors a call would pass through memory, and for what
+    is called once a vector. It must allocate nothing: it does not count who holds its arrays, for which a
+    call wants locked instructions (50 ns a call on a Zen 5), in a loop at every turn. Exact, for
     what the compiler contracts depends on what stands around it, and the callers are many: tiles multiply
     and add by one instruction anyway.
     """

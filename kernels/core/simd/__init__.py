@@ -23,6 +23,7 @@ TOMS 41(3), 2015, sections 4 and 5.
 
 from kernels.core.simd.elementwise import (
     absolute,
+    any_of,
     constant,
     copysign,
     fma,
@@ -31,6 +32,7 @@ from kernels.core.simd.elementwise import (
     rint,
     select,
     sqrt,
+    unordered,
 )
 from kernels.core.simd.tile import (
     columns,
@@ -65,6 +67,7 @@ from kernels.core.simd.vector import (
     sum_of,
     transpose,
     vector,
+    vector_apart,
     vector_between,
     vector_part,
 )
@@ -75,6 +78,7 @@ __all__ = [
     "ROWS",
     "VECTORS",
     "absolute",
+    "any_of",
     "columns",
     "columns_of",
     "constant",
@@ -113,7 +117,9 @@ __all__ = [
     "store_part",
     "sum_of",
     "transpose",
+    "unordered",
     "vector",
+    "vector_apart",
     "vector_between",
     "vector_part",
     "zero",

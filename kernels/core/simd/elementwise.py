@@ -65,6 +65,16 @@ def rint(a: Any) -> Any:
     return np.rint(a)
 
 
+def unordered(a: Any, b: Any) -> Any:
+    """Return where either is NaN."""
+    return np.isnan(a) | np.isnan(b)
+
+
+def any_of(mask: Any) -> Any:
+    """Return whether a mask is set anywhere."""
+    return np.any(mask)
+
+
 def constant(number: Any, like: Any) -> Any:
     """Return a number in the type of `like`: a number, or a vector of it."""
     return np.full_like(like, number)
@@ -108,6 +118,16 @@ def _sqrt(a):
 @overload(rint)
 def _rint(a):
     return lambda a: lowering.rint(a)
+
+
+@overload(unordered)
+def _unordered(a, b):
+    return lambda a, b: lowering.unordered(a, b)
+
+
+@overload(any_of)
+def _any_of(mask):
+    return lambda mask: lowering.any_of(mask)
 
 
 @overload(constant)

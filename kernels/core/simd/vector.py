@@ -54,6 +54,14 @@ def vector_between(a: np.ndarray, start: int, low: int, high: int, fill: float) 
     return value
 
 
+def vector_apart(a: np.ndarray, start: int, step: int, low: int, high: int, fill: float) -> Any:
+    """Return a[start], a[start + step], …: of which only the lanes [low, high) are read."""
+    value = splat(fill, a)
+    for lane in range(max(0, low), min(high, lanes(a))):
+        value[lane] = a[start + lane * step]
+    return value
+
+
 def put_vector_between(value: Any, a: np.ndarray, start: int, low: int, high: int) -> None:
     """Write the lanes [low, high); nothing else is touched."""
     low, high = max(0, low), min(high, lanes(a))
@@ -209,6 +217,13 @@ def _shifted(low, high, by):
 @overload(vector_between)
 def _vector_between(a, start, low, high, fill):
     return lambda a, start, low, high, fill: lowering.vector_between(a, start, low, high, fill)
+
+
+@overload(vector_apart)
+def _vector_apart(a, start, step, low, high, fill):
+    return lambda a, start, step, low, high, fill: lowering.vector_apart(
+        a, start, step, low, high, fill
+    )
 
 
 @overload(put_vector_between)

@@ -7,6 +7,7 @@ arithmetic, lane by lane, on tiles, vectors and numbers alike.
 from kernels.core.simd.lowering.elementwise import (
     absolute,
     add,
+    any_of,
     both,
     constant,
     copysign,
@@ -28,6 +29,7 @@ from kernels.core.simd.lowering.elementwise import (
     sqrt,
     subtract,
     unequal,
+    unordered,
 )
 from kernels.core.simd.lowering.tiles import (
     load,
@@ -59,6 +61,7 @@ from kernels.core.simd.lowering.vectors import (
     splat,
     transpose,
     vector,
+    vector_apart,
     vector_between,
     vector_part,
 )
@@ -66,6 +69,7 @@ from kernels.core.simd.lowering.vectors import (
 __all__ = [
     "absolute",
     "add",
+    "any_of",
     "both",
     "constant",
     "copysign",
@@ -112,7 +116,9 @@ __all__ = [
     "subtract",
     "transpose",
     "unequal",
+    "unordered",
     "vector",
+    "vector_apart",
     "vector_between",
     "vector_part",
     "zero",

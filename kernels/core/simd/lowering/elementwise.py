@@ -151,6 +151,7 @@ less_equal = _comparison("<=")
 greater = _comparison(">")
 greater_equal = _comparison(">=")
 equal = _comparison("==")
+unordered = _comparison("uno", unordered=True)
 unequal = _comparison("!=", unordered=True)
 
 
@@ -190,3 +191,20 @@ def either(typing, a, b):
 def flip(typing, a):
     """Where the mask is not set."""
     return _typed(lambda builder, x: builder.not_(x), (a,), a)
+
+
+@intrinsic
+def any_of(typing, mask):
+    """Whether any bit is set."""
+    if mask == types.boolean:
+        return mask(mask), lambda context, builder, signature, args: args[0]
+
+    def build(context, builder, signature, args):
+        parts = [builder.extract_value(args[0], number) for number in range(mask.count)]
+        total = parts[0]
+        for part in parts[1:]:
+            total = builder.or_(total, part)
+        bits = ir.IntType(mask.lanes)
+        return builder.icmp_unsigned("!=", builder.bitcast(total, bits), bits(0))
+
+    return types.boolean(mask), build

@@ -213,6 +213,31 @@ def vector_between(typing, a, start, low, high, fill):
 
 
 @intrinsic
+def vector_apart(typing, a, start, step, low, high, fill):
+    """Read lanes `step` apart, those in [low, high); the others are `fill`."""
+    tile = TileType(a.dtype, 1, 1)
+
+    def build(context, builder, signature, args):
+        array, first, apart, bottom, top, other = args
+        lanes = vector_of(a.dtype)
+        value = spread(builder, context.cast(builder, other, fill, a.dtype), lanes)
+        data = address(context, builder, a, array, first)
+        slot = cgutils.alloca_once_value(builder, value)
+        none, most = I64(0), I64(lanes.count)
+        bottom = builder.select(builder.icmp_signed("<", bottom, none), none, bottom)
+        top = builder.select(builder.icmp_signed("<", top, most), top, most)
+        with cgutils.for_range_slice(builder, bottom, top, I64(1), inc=True) as (lane, _):
+            one = builder.load(builder.gep(data, [builder.mul(lane, apart)]))
+            changed = builder.insert_element(
+                builder.load(slot), one, builder.trunc(lane, ir.IntType(32))
+            )
+            builder.store(changed, slot)
+        return _single(context, builder, tile, builder.load(slot))
+
+    return tile(a, *[types.int64] * 4, fill), build
+
+
+@intrinsic
 def put_vector_between(typing, tile, a, start, low, high):
     """Write the lanes [low, high)."""
 
