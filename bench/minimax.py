@@ -113,6 +113,14 @@ def fits() -> dict[str, Fit]:
             half * mpf("1.0001"),
             (5, 10),
         ),
+        # 2^f = 1 + f·q(f); the weight is that of 2^f
+        "EXP2": Fit(
+            lambda f: mp.fsum(mp.log(2) ** (k + 1) * f**k / mp.factorial(k + 1) for k in range(30)),
+            lambda f: max(abs(f), least),
+            mpf("-0.5001"),
+            mpf("0.5001"),
+            (6, 11),
+        ),
         # log((1 + s)/(1 − s)) = 2s + s·z·q(z), z = s²
         "LOG": Fit(
             lambda z: mp.fsum(2 * z**k / (2 * k + 3) for k in range(40)),

@@ -1,6 +1,6 @@
 """Thin layers over the kernels, with PyTorch's names: parameters, forward, backward; optimisers; saving."""
 
-from layers.activation import ReLU, Sigmoid, Softmax, Tanh
+from layers.activation import GELU, LeakyReLU, ReLU, Sigmoid, SiLU, Softmax, Tanh
 from layers.clip import clip_grad_norm_, clip_grad_value_
 from layers.conv import Conv2d
 from layers.dropout import Dropout
@@ -15,6 +15,7 @@ from layers.saving import load, save
 from layers.sequential import Sequential
 
 __all__ = [
+    "GELU",
     "SGD",
     "Adam",
     "AdamW",
@@ -24,6 +25,7 @@ __all__ = [
     "Dropout",
     "Flatten",
     "Layer",
+    "LeakyReLU",
     "Linear",
     "MSELoss",
     "MaxPool2d",
@@ -31,6 +33,7 @@ __all__ = [
     "Parameter",
     "ReLU",
     "Sequential",
+    "SiLU",
     "Sigmoid",
     "Softmax",
     "Tanh",

@@ -1,6 +1,7 @@
 """The rungs of the activations, and what they cost."""
 
-from kernels.activation import naive, parallel, vectorised
+from kernels.activation import naive
+from kernels.activation.spread import Spread, Whole
 from kernels.core import threads
 from kernels.core.ladder import Ladder, Rung
 
@@ -39,8 +40,8 @@ def _spread(name):
 
 
 def _ladder(name):
-    def run(module):
-        return {"forward": getattr(module, name), "dx": getattr(module, f"{name}_dx")}
+    def run(form):
+        return {"forward": form(name), "dx": form(f"{name}_dx")}
 
     return Ladder(
         name,
@@ -51,24 +52,21 @@ def _ladder(name):
                 "naive",
                 "the formula, element by element",
                 None,
-                run(naive),
+                run(lambda each: getattr(naive, each)),
                 _per_element(name, False),
             ),
             Rung(
                 "vectorised",
                 "branch-free formulas on whole vectors, no call of the C library",
                 "naive",
-                run(vectorised),
+                run(Whole),
                 _per_element(name, True),
             ),
             Rung(
                 "parallel",
-                "chunks or rows over threads",
+                "chunks or groups of rows over threads",
                 "vectorised",
-                {
-                    "forward": parallel.Spread(name),
-                    "dx": parallel.Spread(f"{name}_dx"),
-                },
+                run(Spread),
                 _spread(name),
             ),
         ],

@@ -1,15 +1,11 @@
 """Rung 2: chunks of elements, or groups of rows, over threads.
 
-A chunk is `CHUNK` elements whatever the number of threads; each is filled by a loop of `vectorised`. Three
-loops over threads serve all functions, told by a number which: entering one costs the compiler as much
-as all the loops inside.
+A share is `CHUNK` elements or so whatever the number of threads; each is filled by a function of
+`vectorised`. Three loops over threads serve all of them, told by a number which: a loop over threads costs
+the compiler as much as all that stands in it.
 
 MEASURED
 """
-
-from __future__ import annotations
-
-from typing import Any
 
 import numpy as np
 from numba import prange
@@ -18,129 +14,79 @@ from kernels.activation import vectorised as loops
 from kernels.core import jit
 
 CHUNK = 8192
-
-FORWARD = ("relu", "leaky_relu", "exp", "sigmoid", "tanh", "silu", "gelu")
-BACKWARD = tuple(f"{name}_dx" for name in FORWARD)
-ALONG = ("softmax", "softmax_dx", "log_softmax", "log_softmax_dx")
+SHARE = 4 * CHUNK  # of rows: what is streamed is waited for at the end of each
 
 
 @jit.exact
-def forward_share(kind, x, option, y, chunk):
+def forward_share(kind, x, option, y, first):
     """Fill one chunk of y."""
-    low = chunk * CHUNK
-    a, b = x[low : low + CHUNK], y[low : low + CHUNK]
+    last = min(first + CHUNK, y.shape[0])
     if kind == 0:
-        loops.relu(a, b)
+        loops.relu(x, y, first, last)
     elif kind == 1:
-        loops.leaky_relu(a, option, b)
+        loops.leaky_relu(x, option, y, first, last)
     elif kind == 2:
-        loops.exp(a, b)
+        loops.exp(x, y, first, last)
     elif kind == 3:
-        loops.sigmoid(a, b)
+        loops.sigmoid(x, y, first, last)
     elif kind == 4:
-        loops.tanh(a, b)
+        loops.tanh(x, y, first, last)
     elif kind == 5:
-        loops.silu(a, b)
+        loops.silu(x, y, first, last)
     else:
-        loops.gelu(a, option > 0, b)
+        loops.gelu(x, option > 0, y, first, last)
 
 
 @jit.exact
-def backward_share(kind, dy, kept, option, dx, chunk):
+def backward_share(kind, dy, kept, option, dx, first):
     """Fill one chunk of dx."""
-    low = chunk * CHUNK
-    a, b, c = dy[low : low + CHUNK], kept[low : low + CHUNK], dx[low : low + CHUNK]
+    last = min(first + CHUNK, dx.shape[0])
     if kind == 0:
-        loops.relu_dx(a, b, c)
+        loops.relu_dx(dy, kept, dx, first, last)
     elif kind == 1:
-        loops.leaky_relu_dx(a, b, option, c)
+        loops.leaky_relu_dx(dy, kept, option, dx, first, last)
     elif kind == 2:
-        loops.exp_dx(a, b, c)
+        loops.exp_dx(dy, kept, dx, first, last)
     elif kind == 3:
-        loops.sigmoid_dx(a, b, c)
+        loops.sigmoid_dx(dy, kept, dx, first, last)
     elif kind == 4:
-        loops.tanh_dx(a, b, c)
+        loops.tanh_dx(dy, kept, dx, first, last)
     elif kind == 5:
-        loops.silu_dx(a, b, c)
+        loops.silu_dx(dy, kept, dx, first, last)
     else:
-        loops.gelu_dx(a, b, option > 0, c)
+        loops.gelu_dx(dy, kept, option > 0, dx, first, last)
 
 
 @jit.exact
 def along_share(kind, a, b, y, first, last):
     """Fill some groups of y: from a, or from a and b."""
-    last = min(last, loops.groups(y))
     if kind == 0:
-        loops.softmax_groups(a, y, first, last)
+        loops.softmax(a, y, first, last)
     elif kind == 1:
-        loops.softmax_dx_groups(a, b, y, first, last)
+        loops.softmax_dx(a, b, y, first, last)
     elif kind == 2:
-        loops.log_softmax_groups(a, y, first, last)
+        loops.log_softmax(a, y, first, last)
     else:
-        loops.log_softmax_dx_groups(a, b, y, first, last)
+        loops.log_softmax_dx(a, b, y, first, last)
 
 
 @jit.parallel
 def forward(kind, x, option, y):
     """Fill y, its chunks over threads."""
     for chunk in prange((y.shape[0] + CHUNK - 1) // CHUNK):
-        forward_share(kind, x, option, y, np.int64(chunk))
+        forward_share(kind, x, option, y, np.int64(chunk) * CHUNK)
 
 
 @jit.parallel
 def backward(kind, dy, kept, option, dx):
     """Fill dx, its chunks over threads."""
     for chunk in prange((dx.shape[0] + CHUNK - 1) // CHUNK):
-        backward_share(kind, dy, kept, option, dx, np.int64(chunk))
+        backward_share(kind, dy, kept, option, dx, np.int64(chunk) * CHUNK)
 
 
 @jit.parallel
-def along(kind, a, b, y, size, count):
-    """Fill y, `count` times `size` groups of rows over threads."""
-    for part in prange(count):
+def along(kind, a, b, y, groups, size):
+    """Fill y, `size` of its `groups` at a time, over threads."""
+    for part in prange((groups + size - 1) // size):
         first = np.int64(part) * size
-        along_share(kind, a, b, y, first, first + size)
-
-
-class Spread:
-    """One function's turn of a loop over threads, called as the function is on the other rungs.
-
-    Parameters
-    ----------
-    name : str
-        Of `FORWARD`, `BACKWARD` or `ALONG`.
-    """
-
-    def __init__(self, name: str) -> None:
-        self.py_func = getattr(loops, name).py_func  # its source
-        family, loop = next(
-            pair
-            for pair in ((FORWARD, forward), (BACKWARD, backward), (ALONG, along))
-            if name in pair[0]
-        )
-        self._loop, self._kind = loop, family.index(name)
-        self._arrange = _along if family is ALONG else _chunks
-
-    def __call__(self, *args: Any) -> None:
-        """Run over threads."""
-        self._loop(self._kind, *self._arrange(args))
-
-    def serial(self, *args: Any) -> None:
-        """Run on one."""
-        self._loop.serial(self._kind, *self._arrange(args))
-
-
-def _chunks(args: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Arrays in, the option if there is one (a number in any case), the array to fill."""
-    arrays = [each for each in args if isinstance(each, np.ndarray)]
-    options = [each for each in args if not isinstance(each, np.ndarray)]
-    return (*arrays[:-1], float(options[0]) if options else 0.0, arrays[-1])
-
-
-def _along(args: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Two arrays in any case; then how many groups a thread takes at a time, and how often."""
-    y = args[-1]
-    lanes = 1 if y.shape[2] == 1 else min(loops.simd.lanes(y), y.shape[2])
-    size = max(1, CHUNK // (y.shape[1] * lanes))
-    count = y.shape[0] * -(-y.shape[2] // loops.simd.lanes(y)) if y.shape[2] > 1 else y.shape[0]
-    return args[0], args[-2], y, size, -(-count // size)
+        along_share(kind, a, b, y, first, min(first + size, groups))

@@ -2,8 +2,11 @@
 
 exp, tanh and erfc of the C library take one number, 3 to 12 ns each; the branch-free formulas of
 `core.vecmath` take 16 float32 at once. The formulas stand in `formulas`, the walk over an array here: whole
-vectors, then what is left of one. A row of softmax is read from memory once: `core.rows` goes over it three
-times (largest, exponentials and their sum, division) while it lies in the first cache.
+vectors, then what is left of one, stored past the caches where the output is large. A row of softmax is
+read from memory once: `core.rows` goes over it three times while it lies in the first cache.
+
+Every function fills the elements, or the groups of rows, [first, last) of its output: all of them as this
+rung, a chunk in `parallel`.
 
 MEASURED
 """
@@ -12,220 +15,235 @@ import numpy as np
 
 from kernels.activation import formulas
 from kernels.core import jit, rows, simd, vecmath
+from kernels.core.simd.streaming import settle, streams
 
 
 @jit.inlined
-def each(function, x, y):
+def each(function, x, y, first, last):
     """y = function(x)."""
     step = simd.lanes(y)
-    whole = y.shape[0] // step * step
-    for i in range(0, whole, step):
-        simd.put_vector(function(simd.vector(x, i)), y, i)
-    left = y.shape[0] - whole
-    simd.put_vector_part(function(simd.vector_part(x, whole, left)), y, whole, left)
+    stream = streams(y, step) and first % step == 0
+    i = first
+    while i + step <= last:
+        rows.put(function(simd.vector(x, i)), y, i, stream)
+        i += step
+    if i < last:
+        part = function(simd.vector_part(x, i, last - i))
+        simd.put_vector_part(part, y, i, last - i)
+    if stream:
+        settle()
 
 
 @jit.inlined
-def each_pair(function, dy, x, dx):
+def each_pair(function, dy, x, dx, first, last):
     """dx = function(dy, x)."""
     step = simd.lanes(dx)
-    whole = dx.shape[0] // step * step
-    for i in range(0, whole, step):
-        simd.put_vector(function(simd.vector(dy, i), simd.vector(x, i)), dx, i)
-    left = dx.shape[0] - whole
-    last = simd.vector_part(dy, whole, left), simd.vector_part(x, whole, left)
-    simd.put_vector_part(function(last[0], last[1]), dx, whole, left)
+    stream = streams(dx, step) and first % step == 0
+    i = first
+    while i + step <= last:
+        rows.put(function(simd.vector(dy, i), simd.vector(x, i)), dx, i, stream)
+        i += step
+    if i < last:
+        left = last - i
+        part = function(simd.vector_part(dy, i, left), simd.vector_part(x, i, left))
+        simd.put_vector_part(part, dx, i, left)
+    if stream:
+        settle()
 
 
 @jit.exact
-def relu(x, y):
+def relu(x, y, first, last):
     """Fill y."""
-    each(formulas.relu, x, y)
+    each(formulas.relu, x, y, first, last)
 
 
 @jit.exact
-def relu_dx(dy, x, dx):
+def relu_dx(dy, x, dx, first, last):
     """Fill dx."""
-    each_pair(formulas.relu_dx, dy, x, dx)
+    each_pair(formulas.relu_dx, dy, x, dx, first, last)
 
 
 @jit.exact
-def leaky_relu(x, slope, y):
+def leaky_relu(x, slope, y, first, last):
     """Fill y."""
     step = simd.lanes(y)
-    whole = y.shape[0] // step * step
-    for i in range(0, whole, step):
-        simd.put_vector(formulas.leaky_relu(simd.vector(x, i), slope), y, i)
-    left = y.shape[0] - whole
-    last = simd.vector_part(x, whole, left)
-    simd.put_vector_part(formulas.leaky_relu(last, slope), y, whole, left)
+    stream = streams(y, step) and first % step == 0
+    i = first
+    while i + step <= last:
+        rows.put(formulas.leaky_relu(simd.vector(x, i), slope), y, i, stream)
+        i += step
+    if i < last:
+        part = formulas.leaky_relu(simd.vector_part(x, i, last - i), slope)
+        simd.put_vector_part(part, y, i, last - i)
+    if stream:
+        settle()
 
 
 @jit.exact
-def leaky_relu_dx(dy, x, slope, dx):
+def leaky_relu_dx(dy, x, slope, dx, first, last):
     """Fill dx."""
     step = simd.lanes(dx)
-    whole = dx.shape[0] // step * step
-    for i in range(0, whole, step):
+    stream = streams(dx, step) and first % step == 0
+    i = first
+    while i + step <= last:
         part = formulas.leaky_relu_dx(simd.vector(dy, i), simd.vector(x, i), slope)
-        simd.put_vector(part, dx, i)
-    left = dx.shape[0] - whole
-    last = simd.vector_part(dy, whole, left), simd.vector_part(x, whole, left)
-    simd.put_vector_part(formulas.leaky_relu_dx(last[0], last[1], slope), dx, whole, left)
+        rows.put(part, dx, i, stream)
+        i += step
+    if i < last:
+        left = last - i
+        part = simd.vector_part(dy, i, left)
+        part = formulas.leaky_relu_dx(part, simd.vector_part(x, i, left), slope)
+        simd.put_vector_part(part, dx, i, left)
+    if stream:
+        settle()
 
 
 @jit.exact
-def exp(x, y):
+def exp(x, y, first, last):
     """Fill y."""
-    each(vecmath.exp, x, y)
+    each(vecmath.exp, x, y, first, last)
 
 
 @jit.exact
-def exp_dx(dy, y, dx):
+def exp_dx(dy, y, dx, first, last):
     """Fill dx."""
-    each_pair(formulas.exp_dx, dy, y, dx)
+    each_pair(formulas.exp_dx, dy, y, dx, first, last)
 
 
 @jit.exact
-def sigmoid(x, y):
+def sigmoid(x, y, first, last):
     """Fill y."""
-    each(vecmath.sigmoid, x, y)
+    each(vecmath.sigmoid, x, y, first, last)
 
 
 @jit.exact
-def sigmoid_dx(dy, y, dx):
+def sigmoid_dx(dy, y, dx, first, last):
     """Fill dx."""
-    each_pair(formulas.sigmoid_dx, dy, y, dx)
+    each_pair(formulas.sigmoid_dx, dy, y, dx, first, last)
 
 
 @jit.exact
-def tanh(x, y):
+def tanh(x, y, first, last):
     """Fill y."""
-    each(vecmath.tanh, x, y)
+    each(vecmath.tanh, x, y, first, last)
 
 
 @jit.exact
-def tanh_dx(dy, y, dx):
+def tanh_dx(dy, y, dx, first, last):
     """Fill dx."""
-    each_pair(formulas.tanh_dx, dy, y, dx)
+    each_pair(formulas.tanh_dx, dy, y, dx, first, last)
 
 
 @jit.exact
-def silu(x, y):
+def silu(x, y, first, last):
     """Fill y."""
-    each(formulas.silu, x, y)
+    each(formulas.silu, x, y, first, last)
 
 
 @jit.exact
-def silu_dx(dy, x, dx):
+def silu_dx(dy, x, dx, first, last):
     """Fill dx."""
-    each_pair(formulas.silu_dx, dy, x, dx)
+    each_pair(formulas.silu_dx, dy, x, dx, first, last)
 
 
 @jit.exact
-def gelu(x, approximate, y):
+def gelu(x, approximate, y, first, last):
     """Fill y; Φ by tanh where `approximate`."""
     if approximate:
-        each(formulas.gelu_tanh, x, y)
+        each(formulas.gelu_tanh, x, y, first, last)
     else:
-        each(formulas.gelu, x, y)
+        each(formulas.gelu, x, y, first, last)
 
 
 @jit.exact
-def gelu_dx(dy, x, approximate, dx):
+def gelu_dx(dy, x, approximate, dx, first, last):
     """Fill dx."""
     if approximate:
-        each_pair(formulas.gelu_tanh_dx, dy, x, dx)
+        each_pair(formulas.gelu_tanh_dx, dy, x, dx, first, last)
     else:
-        each_pair(formulas.gelu_dx, dy, x, dx)
-
-
-@jit.inlined
-def groups(y):
-    """How many groups of rows there are: single rows, or LANES neighbours where rows lie across."""
-    if y.shape[2] == 1:
-        return y.shape[0]
-    return y.shape[0] * ((y.shape[2] + simd.lanes(y) - 1) // simd.lanes(y))
+        each_pair(formulas.gelu_dx, dy, x, dx, first, last)
 
 
 @jit.inlined
 def place(y, group):
     """Return where a group of rows that lie across begins, and how many rows it has."""
-    step, inner = simd.lanes(y), y.shape[2]
-    across = (inner + step - 1) // step
-    i = group % across * step
-    return group // across * y.shape[1] * inner + i, min(step, inner - i)
+    wide, inner = rows.PANEL * simd.lanes(y), y.shape[2]
+    across = (inner + wide - 1) // wide
+    i = group % across * wide
+    return group // across * y.shape[1] * inner + i, min(wide, inner - i)
 
 
 @jit.inlined
-def walk(along, across, x, y, first, last):
-    """Fill the groups [first, last) of y from x."""
+def room_for(y, panels):
+    """Elements of a row, or of panels of rows that lie across, each with a row more."""
+    if y.shape[2] == 1:
+        return y.shape[1]
+    return panels * (y.shape[1] + 1) * rows.PANEL * simd.lanes(y)
+
+
+@jit.exact
+def softmax(x, y, first, last):
+    """Fill groups of rows of y."""
     length, inner = y.shape[1], y.shape[2]
-    flat_x, flat_y = x.reshape(x.size), y.reshape(y.size)
+    flat_x, flat_y, room = x.reshape(x.size), y.reshape(y.size), np.empty(room_for(y, 1), y.dtype)
+    stream = streams(y, length if inner == 1 else inner)
     for group in range(first, last):
         if inner == 1:
-            along(flat_x, group * length, length, flat_y)
+            rows.softmax(flat_x, group * length, length, room, 0, flat_y, stream)
         else:
             start, width = place(y, group)
-            across(flat_x, start, length, inner, width, flat_y)
+            rows.softmax_across(flat_x, start, length, inner, width, room, flat_y, stream)
+    if stream:
+        settle()
 
 
-@jit.inlined
-def walk_pair(along, across, dy, y, dx, first, last):
-    """Fill the groups [first, last) of dx from dy and y."""
+@jit.exact
+def softmax_dx(dy, y, dx, first, last):
+    """Fill groups of rows of dx."""
     length, inner = y.shape[1], y.shape[2]
     flat_dy, flat_y, flat_dx = dy.reshape(dy.size), y.reshape(y.size), dx.reshape(dx.size)
+    stream, room = streams(dx, length if inner == 1 else inner), np.empty(room_for(dx, 2), dx.dtype)
     for group in range(first, last):
         if inner == 1:
-            along(flat_dy, flat_y, group * length, length, flat_dx)
+            rows.softmax_dx(flat_dy, flat_y, group * length, length, flat_dx, stream)
         else:
             start, width = place(y, group)
-            across(flat_dy, flat_y, start, length, inner, width, flat_dx)
+            rows.softmax_dx_across(
+                flat_dy, flat_y, start, length, inner, width, room, flat_dx, stream
+            )
+    if stream:
+        settle()
 
 
 @jit.exact
-def softmax_groups(x, y, first, last):
-    """Fill the groups [first, last) of y."""
-    walk(rows.softmax, rows.softmax_across, x, y, first, last)
+def log_softmax(x, y, first, last):
+    """Fill groups of rows of y."""
+    length, inner = y.shape[1], y.shape[2]
+    flat_x, flat_y, room = x.reshape(x.size), y.reshape(y.size), np.empty(room_for(y, 1), y.dtype)
+    stream = streams(y, length if inner == 1 else inner)
+    for group in range(first, last):
+        if inner == 1:
+            rows.log_softmax(flat_x, group * length, length, flat_y, stream)
+        else:
+            start, width = place(y, group)
+            rows.log_softmax_across(flat_x, start, length, inner, width, room, flat_y, stream)
+    if stream:
+        settle()
 
 
 @jit.exact
-def softmax_dx_groups(dy, y, dx, first, last):
-    """Fill the groups [first, last) of dx."""
-    walk_pair(rows.softmax_dx, rows.softmax_dx_across, dy, y, dx, first, last)
-
-
-@jit.exact
-def log_softmax_groups(x, y, first, last):
-    """Fill the groups [first, last) of y."""
-    walk(rows.log_softmax, rows.log_softmax_across, x, y, first, last)
-
-
-@jit.exact
-def log_softmax_dx_groups(dy, y, dx, first, last):
-    """Fill the groups [first, last) of dx."""
-    walk_pair(rows.log_softmax_dx, rows.log_softmax_dx_across, dy, y, dx, first, last)
-
-
-@jit.exact
-def softmax(x, y):
-    """Fill y."""
-    softmax_groups(x, y, np.int64(0), groups(y))
-
-
-@jit.exact
-def softmax_dx(dy, y, dx):
-    """Fill dx."""
-    softmax_dx_groups(dy, y, dx, np.int64(0), groups(dx))
-
-
-@jit.exact
-def log_softmax(x, y):
-    """Fill y."""
-    log_softmax_groups(x, y, np.int64(0), groups(y))
-
-
-@jit.exact
-def log_softmax_dx(dy, y, dx):
-    """Fill dx."""
-    log_softmax_dx_groups(dy, y, dx, np.int64(0), groups(dx))
+def log_softmax_dx(dy, y, dx, first, last):
+    """Fill groups of rows of dx."""
+    length, inner = y.shape[1], y.shape[2]
+    flat_dy, flat_y, flat_dx = dy.reshape(dy.size), y.reshape(y.size), dx.reshape(dx.size)
+    stream, room = streams(dx, length if inner == 1 else inner), np.empty(room_for(dx, 1), dx.dtype)
+    for group in range(first, last):
+        if inner == 1:
+            rows.log_softmax_dx(flat_dy, flat_y, group * length, length, flat_dx, stream)
+        else:
+            start, width = place(y, group)
+            rows.log_softmax_dx_across(
+                flat_dy, flat_y, start, length, inner, width, room, flat_dx, stream
+            )
+    if stream:
+        settle()

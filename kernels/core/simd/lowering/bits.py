@@ -72,7 +72,11 @@ def _all(kind: Any, value: Any) -> ir.Constant:
 
 @intrinsic
 def polynomial(typing, x, table):
-    """Horner's rule, unrolled."""
+    """Horner's rule, unrolled.
+
+    Even and odd powers in two chains, which wait half as long for themselves: tried, 4 % faster in erf, 25 % in
+    float64's, and 0.7 ulp worse; several vectors are under way at once anyway.
+    """
     kind = _common(x)
     scalar = getattr(kind, "dtype", kind)
 
