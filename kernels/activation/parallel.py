@@ -1,8 +1,8 @@
 """Rung 2: chunks of elements, or groups of rows, over threads.
 
-A share is `CHUNK` elements or so whatever the number of threads; each is filled by a function of
-`vectorised`. Three loops over threads serve all of them, told by a number which: a loop over threads costs
-the compiler as much as all that stands in it.
+A share is `CHUNK` elements whatever the number of threads, of rows some more; each is filled by a function of
+`vectorised`. Two loops over threads serve all elementwise functions, told by a number which: a loop over
+threads costs the compiler as much as all that stands in it.
 
 MEASURED
 """
@@ -57,19 +57,6 @@ def backward_share(kind, dy, kept, option, dx, first):
         loops.gelu_dx(dy, kept, option > 0, dx, first, last)
 
 
-@jit.exact
-def along_share(kind, a, b, y, first, last):
-    """Fill some groups of y: from a, or from a and b."""
-    if kind == 0:
-        loops.softmax(a, y, first, last)
-    elif kind == 1:
-        loops.softmax_dx(a, b, y, first, last)
-    elif kind == 2:
-        loops.log_softmax(a, y, first, last)
-    else:
-        loops.log_softmax_dx(a, b, y, first, last)
-
-
 @jit.parallel
 def forward(kind, x, option, y):
     """Fill y, its chunks over threads."""
@@ -85,8 +72,32 @@ def backward(kind, dy, kept, option, dx):
 
 
 @jit.parallel
-def along(kind, a, b, y, groups, size):
-    """Fill y, `size` of its `groups` at a time, over threads."""
+def softmax(x, y, groups, size):
+    """Fill y, `size` of its groups of rows at a time, over threads."""
     for part in prange((groups + size - 1) // size):
         first = np.int64(part) * size
-        along_share(kind, a, b, y, first, min(first + size, groups))
+        loops.softmax(x, y, first, min(first + size, groups))
+
+
+@jit.parallel
+def softmax_dx(dy, y, dx, groups, size):
+    """Fill dx, `size` of its groups of rows at a time, over threads."""
+    for part in prange((groups + size - 1) // size):
+        first = np.int64(part) * size
+        loops.softmax_dx(dy, y, dx, first, min(first + size, groups))
+
+
+@jit.parallel
+def log_softmax(x, y, groups, size):
+    """Fill y, `size` of its groups of rows at a time, over threads."""
+    for part in prange((groups + size - 1) // size):
+        first = np.int64(part) * size
+        loops.log_softmax(x, y, first, min(first + size, groups))
+
+
+@jit.parallel
+def log_softmax_dx(dy, y, dx, groups, size):
+    """Fill dx, `size` of its groups of rows at a time, over threads."""
+    for part in prange((groups + size - 1) // size):
+        first = np.int64(part) * size
+        loops.log_softmax_dx(dy, y, dx, first, min(first + size, groups))

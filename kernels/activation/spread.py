@@ -15,7 +15,6 @@ from kernels.core.simd import lanes
 
 FORWARD = ("relu", "leaky_relu", "exp", "sigmoid", "tanh", "silu", "gelu")
 BACKWARD = tuple(f"{name}_dx" for name in FORWARD)
-ALONG = ("softmax", "softmax_dx", "log_softmax", "log_softmax_dx")
 
 
 def groups(y: np.ndarray) -> int:
@@ -30,7 +29,7 @@ class Whole:
 
     def __init__(self, name: str) -> None:
         self._loop = getattr(vectorised, name)
-        self.py_func = self._loop.py_func  # its source
+        self.py_func = getattr(self._loop, "py_func", self._loop)  # its source
 
     def __call__(self, *args: Any) -> None:
         """Fill the last of the arguments."""
@@ -38,20 +37,18 @@ class Whole:
 
 
 class Spread:
-    """The same by a loop over threads."""
+    """The same by a loop over threads; the elementwise functions share two, and a number says which it is."""
 
     def __init__(self, name: str) -> None:
-        self.py_func = getattr(vectorised, name).py_func
-        names, self._loop = next(
-            pair
-            for pair in (
-                (FORWARD, parallel.forward),
-                (BACKWARD, parallel.backward),
-                (ALONG, parallel.along),
-            )
-            if name in pair[0]
-        )
-        self._kind, self._along = names.index(name), names is ALONG
+        loop = getattr(vectorised, name)
+        self.py_func = getattr(loop, "py_func", loop)
+        self._kind: int | None = None
+        if name in FORWARD:
+            self._loop, self._kind = parallel.forward, FORWARD.index(name)
+        elif name in BACKWARD:
+            self._loop, self._kind = parallel.backward, BACKWARD.index(name)
+        else:
+            self._loop = getattr(parallel, name)
 
     def __call__(self, *args: Any) -> None:
         """Fill the last of the arguments, on threads."""
@@ -63,10 +60,9 @@ class Spread:
 
     def _arranged(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
         y = args[-1]
-        if self._along:  # two arrays in any case
+        if self._kind is None:
             count = groups(y)
-            size = max(1, parallel.SHARE * count // max(1, y.size))
-            return self._kind, args[0], args[-2], y, count, size
+            return *args, count, max(1, parallel.SHARE * count // max(1, y.size))
         arrays = [each for each in args if isinstance(each, np.ndarray)]
         options = [each for each in args if not isinstance(each, np.ndarray)]
         return self._kind, *arrays[:-1], float(options[0]) if options else 0.0, y

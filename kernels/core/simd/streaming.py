@@ -76,22 +76,27 @@ def _on_boundary(typing, a):
     return types.boolean(a), build
 
 
+put_lowered: Any = _put  # typed by Numba
+settle_lowered: Any = _settle
+on_boundary: Any = _on_boundary
+
+
 @overload(streams)
 def _streams(a, step):
     width = a.dtype.bitwidth // 8
 
     def answer(a, step):
         large = a.size * width >= FROM
-        return large and _on_boundary(a) and step * width % BOUNDARY == 0
+        return large and on_boundary(a) and step * width % BOUNDARY == 0
 
     return answer
 
 
 @overload(put_streaming)
 def _put_streaming(value, a, start):
-    return lambda value, a, start: _put(value, a, start)
+    return lambda value, a, start: put_lowered(value, a, start)
 
 
 @overload(settle)
 def _settled():
-    return lambda: _settle()
+    return lambda: settle_lowered()
