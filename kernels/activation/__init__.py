@@ -1,5 +1,6 @@
 """Activations."""
 
+from kernels.activation.along import log_softmax, log_softmax_backward, softmax, softmax_backward
 from kernels.activation.api import (
     exp,
     exp_backward,
@@ -7,16 +8,12 @@ from kernels.activation.api import (
     gelu_backward,
     leaky_relu,
     leaky_relu_backward,
-    log_softmax,
-    log_softmax_backward,
     relu,
     relu_backward,
     sigmoid,
     sigmoid_backward,
     silu,
     silu_backward,
-    softmax,
-    softmax_backward,
     tanh,
     tanh_backward,
 )

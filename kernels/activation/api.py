@@ -1,16 +1,13 @@
-"""Front door of the family: activations and their gradients."""
+"""Front door of the elementwise activations and their gradients."""
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
 
-from kernels.activation.ladder import LADDERS
-from kernels.activation.problem import ActivationProblem
+from kernels.activation.door import float_array, run
 from kernels.core import checks
-from kernels.core.ladder import Job
 
 
 def relu(x: Any, *, algorithm: str = "auto", out: np.ndarray | None = None) -> np.ndarray:
@@ -34,8 +31,8 @@ def relu(x: Any, *, algorithm: str = "auto", out: np.ndarray | None = None) -> n
     TypeError, ValueError
         If an argument is no float32 or float64 array, or shapes or `out` do not fit.
     """
-    x = _input("x", x)
-    return _run("relu", "forward", (x,), algorithm=algorithm, out=out)
+    x = float_array("x", x)
+    return run("relu", "forward", (x,), algorithm=algorithm, out=out)
 
 
 def relu_backward(
@@ -64,9 +61,9 @@ def relu_backward(
     TypeError, ValueError
         If an argument is no float32 or float64 array, or shapes or `out` do not fit.
     """
-    x = _input("x", x)
+    x = float_array("x", x)
     dy = checks.array("dy", dy, x.ndim, x.dtype, x.shape)
-    return _run("relu", "dx", (dy, x), algorithm=algorithm, out=out)
+    return run("relu", "dx", (dy, x), algorithm=algorithm, out=out)
 
 
 def leaky_relu(
@@ -94,8 +91,8 @@ def leaky_relu(
     TypeError, ValueError
         If an argument is no float32 or float64 array, or shapes or `out` do not fit, or `negative_slope` is no number.
     """
-    x, option = _input("x", x), checks.real("negative_slope", negative_slope)
-    return _run("leaky_relu", "forward", (x,), option=option, algorithm=algorithm, out=out)
+    x, option = float_array("x", x), checks.real("negative_slope", negative_slope)
+    return run("leaky_relu", "forward", (x,), option=option, algorithm=algorithm, out=out)
 
 
 def leaky_relu_backward(
@@ -131,10 +128,10 @@ def leaky_relu_backward(
     TypeError, ValueError
         If an argument is no float32 or float64 array, or shapes or `out` do not fit, or `negative_slope` is no number.
     """
-    x = _input("x", x)
+    x = float_array("x", x)
     dy = checks.array("dy", dy, x.ndim, x.dtype, x.shape)
     option = checks.real("negative_slope", negative_slope)
-    return _run("leaky_relu", "dx", (dy, x), option=option, algorithm=algorithm, out=out)
+    return run("leaky_relu", "dx", (dy, x), option=option, algorithm=algorithm, out=out)
 
 
 def exp(x: Any, *, algorithm: str = "auto", out: np.ndarray | None = None) -> np.ndarray:
@@ -158,8 +155,8 @@ def exp(x: Any, *, algorithm: str = "auto", out: np.ndarray | None = None) -> np
     TypeError, ValueError
         If an argument is no float32 or float64 array, or shapes or `out` do not fit.
     """
-    x = _input("x", x)
-    return _run("exp", "forward", (x,), algorithm=algorithm, out=out)
+    x = float_array("x", x)
+    return run("exp", "forward", (x,), algorithm=algorithm, out=out)
 
 
 def exp_backward(
@@ -188,9 +185,9 @@ def exp_backward(
     TypeError, ValueError
         If an argument is no float32 or float64 array, or shapes or `out` do not fit.
     """
-    y = _input("y", y)
+    y = float_array("y", y)
     dy = checks.array("dy", dy, y.ndim, y.dtype, y.shape)
-    return _run("exp", "dx", (dy, y), algorithm=algorithm, out=out)
+    return run("exp", "dx", (dy, y), algorithm=algorithm, out=out)
 
 
 def sigmoid(x: Any, *, algorithm: str = "auto", out: np.ndarray | None = None) -> np.ndarray:
@@ -214,8 +211,8 @@ def sigmoid(x: Any, *, algorithm: str = "auto", out: np.ndarray | None = None) -
     TypeError, ValueError
         If an argument is no float32 or float64 array, or shapes or `out` do not fit.
     """
-    x = _input("x", x)
-    return _run("sigmoid", "forward", (x,), algorithm=algorithm, out=out)
+    x = float_array("x", x)
+    return run("sigmoid", "forward", (x,), algorithm=algorithm, out=out)
 
 
 def sigmoid_backward(
@@ -244,9 +241,9 @@ def sigmoid_backward(
     TypeError, ValueError
         If an argument is no float32 or float64 array, or shapes or `out` do not fit.
     """
-    y = _input("y", y)
+    y = float_array("y", y)
     dy = checks.array("dy", dy, y.ndim, y.dtype, y.shape)
-    return _run("sigmoid", "dx", (dy, y), algorithm=algorithm, out=out)
+    return run("sigmoid", "dx", (dy, y), algorithm=algorithm, out=out)
 
 
 def tanh(x: Any, *, algorithm: str = "auto", out: np.ndarray | None = None) -> np.ndarray:
@@ -270,8 +267,8 @@ def tanh(x: Any, *, algorithm: str = "auto", out: np.ndarray | None = None) -> n
     TypeError, ValueError
         If an argument is no float32 or float64 array, or shapes or `out` do not fit.
     """
-    x = _input("x", x)
-    return _run("tanh", "forward", (x,), algorithm=algorithm, out=out)
+    x = float_array("x", x)
+    return run("tanh", "forward", (x,), algorithm=algorithm, out=out)
 
 
 def tanh_backward(
@@ -300,9 +297,9 @@ def tanh_backward(
     TypeError, ValueError
         If an argument is no float32 or float64 array, or shapes or `out` do not fit.
     """
-    y = _input("y", y)
+    y = float_array("y", y)
     dy = checks.array("dy", dy, y.ndim, y.dtype, y.shape)
-    return _run("tanh", "dx", (dy, y), algorithm=algorithm, out=out)
+    return run("tanh", "dx", (dy, y), algorithm=algorithm, out=out)
 
 
 def silu(x: Any, *, algorithm: str = "auto", out: np.ndarray | None = None) -> np.ndarray:
@@ -330,8 +327,8 @@ def silu(x: Any, *, algorithm: str = "auto", out: np.ndarray | None = None) -> n
     -----
     NaN at −∞, as PyTorch's (−∞·0); its gradient at either infinity too.
     """
-    x = _input("x", x)
-    return _run("silu", "forward", (x,), algorithm=algorithm, out=out)
+    x = float_array("x", x)
+    return run("silu", "forward", (x,), algorithm=algorithm, out=out)
 
 
 def silu_backward(
@@ -360,9 +357,9 @@ def silu_backward(
     TypeError, ValueError
         If an argument is no float32 or float64 array, or shapes or `out` do not fit.
     """
-    x = _input("x", x)
+    x = float_array("x", x)
     dy = checks.array("dy", dy, x.ndim, x.dtype, x.shape)
-    return _run("silu", "dx", (dy, x), algorithm=algorithm, out=out)
+    return run("silu", "dx", (dy, x), algorithm=algorithm, out=out)
 
 
 def gelu(
@@ -394,8 +391,8 @@ def gelu(
     -----
     NaN at −∞, as PyTorch's (−∞·0); its gradient at either infinity too.
     """
-    x, option = _input("x", x), _approximate(approximate)
-    return _run("gelu", "forward", (x,), option=option, algorithm=algorithm, out=out)
+    x, option = float_array("x", x), _approximate(approximate)
+    return run("gelu", "forward", (x,), option=option, algorithm=algorithm, out=out)
 
 
 def gelu_backward(
@@ -431,188 +428,11 @@ def gelu_backward(
     TypeError, ValueError
         If an argument is no float32 or float64 array, or shapes or `out` do not fit, or `approximate` is neither.
     """
-    x = _input("x", x)
+    x = float_array("x", x)
     dy = checks.array("dy", dy, x.ndim, x.dtype, x.shape)
     option = _approximate(approximate)
-    return _run("gelu", "dx", (dy, x), option=option, algorithm=algorithm, out=out)
+    return run("gelu", "dx", (dy, x), option=option, algorithm=algorithm, out=out)
 
 
 def _approximate(value: Any) -> np.bool_:
     return np.bool_(checks.choice("approximate", value, ("none", "tanh")) == "tanh")
-
-
-def softmax(
-    x: Any, axis: int = -1, *, algorithm: str = "auto", out: np.ndarray | None = None
-) -> np.ndarray:
-    """Turn scores along an axis into shares: y = exp(x) / Σ exp(x).
-
-    Parameters
-    ----------
-    x : array of any shape, float32 or float64
-    axis : int
-        The axis along which the shares add up to one.
-    algorithm : str
-        A rung of ``kernels.ladder("softmax")``, or "auto".
-    out : numpy.ndarray, optional
-        Where to write: exact shape and dtype, C-contiguous, no memory shared with an input.
-
-    Returns
-    -------
-    numpy.ndarray
-        Shape and dtype of x.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument is no float32 or float64 array, or shapes or `out` do not fit, or `axis` is none of x.
-
-    Notes
-    -----
-    A row that is all −inf, or holds +inf, gives NaN.
-    """
-    x = _input("x", x)
-    return _run("softmax", "forward", (x,), axis, algorithm=algorithm, out=out)
-
-
-def softmax_backward(
-    dy: Any, y: Any, axis: int = -1, *, algorithm: str = "auto", out: np.ndarray | None = None
-) -> np.ndarray:
-    """Gradient of `softmax`: dx = y · (dy − Σ dy·y).
-
-    Parameters
-    ----------
-    dy : array
-        Gradient of the loss with respect to the output.
-    y : array
-        The forward's output.
-    axis : int
-        The axis along which the shares add up to one.
-    algorithm : str
-        A rung of ``kernels.ladder("softmax")``, or "auto".
-    out : numpy.ndarray, optional
-        Where to write: exact shape and dtype, C-contiguous, no memory shared with an input.
-
-    Returns
-    -------
-    numpy.ndarray
-        Shape and dtype of y.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument is no float32 or float64 array, or shapes or `out` do not fit, or `axis` is none of y.
-    """
-    y = _input("y", y)
-    dy = checks.array("dy", dy, y.ndim, y.dtype, y.shape)
-    return _run("softmax", "dx", (dy, y), axis, algorithm=algorithm, out=out)
-
-
-def log_softmax(
-    x: Any, axis: int = -1, *, algorithm: str = "auto", out: np.ndarray | None = None
-) -> np.ndarray:
-    """Logarithm of `softmax`: y = x − log Σ exp(x).
-
-    Parameters
-    ----------
-    x : array of any shape, float32 or float64
-    axis : int
-        The axis along which the shares add up to one.
-    algorithm : str
-        A rung of ``kernels.ladder("log_softmax")``, or "auto".
-    out : numpy.ndarray, optional
-        Where to write: exact shape and dtype, C-contiguous, no memory shared with an input.
-
-    Returns
-    -------
-    numpy.ndarray
-        Shape and dtype of x.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument is no float32 or float64 array, or shapes or `out` do not fit, or `axis` is none of x.
-
-    Notes
-    -----
-    A row that is all −inf, or holds +inf, gives NaN.
-    """
-    x = _input("x", x)
-    return _run("log_softmax", "forward", (x,), axis, algorithm=algorithm, out=out)
-
-
-def log_softmax_backward(
-    dy: Any, y: Any, axis: int = -1, *, algorithm: str = "auto", out: np.ndarray | None = None
-) -> np.ndarray:
-    """Gradient of `log_softmax`: dx = dy − exp(y) · Σ dy.
-
-    Parameters
-    ----------
-    dy : array
-        Gradient of the loss with respect to the output.
-    y : array
-        The forward's output.
-    axis : int
-        The axis along which the shares add up to one.
-    algorithm : str
-        A rung of ``kernels.ladder("log_softmax")``, or "auto".
-    out : numpy.ndarray, optional
-        Where to write: exact shape and dtype, C-contiguous, no memory shared with an input.
-
-    Returns
-    -------
-    numpy.ndarray
-        Shape and dtype of y.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument is no float32 or float64 array, or shapes or `out` do not fit, or `axis` is none of y.
-    """
-    y = _input("y", y)
-    dy = checks.array("dy", dy, y.ndim, y.dtype, y.shape)
-    return _run("log_softmax", "dx", (dy, y), axis, algorithm=algorithm, out=out)
-
-
-# Functions that take an exponential, and how many additions it is worth.
-EXPONENTIAL = {
-    *((name, "forward") for name in LADDERS if name not in ("relu", "leaky_relu")),
-    *((name, "dx") for name in ("log_softmax", "silu", "gelu")),
-}
-WEIGHT = 8
-
-
-def _input(name: str, value: Any) -> np.ndarray:
-    x = checks.targets.to_numpy(name, value)
-    return checks.array(name, x, empty_axes=tuple(range(x.ndim)))
-
-
-def _run(
-    name: str,
-    direction: str,
-    arrays: tuple[np.ndarray, ...],
-    axis: int | None = None,
-    *,
-    option: Any = None,
-    algorithm: str,
-    out: np.ndarray | None,
-) -> np.ndarray:
-    """Flatten elementwise functions; see (outer, length, inner) where there is an axis."""
-    shape = arrays[0].shape
-    weight = WEIGHT if (name, direction) in EXPONENTIAL else 1
-    if axis is None:
-        view: tuple[int, ...] = (arrays[0].size,)
-        problem = ActivationProblem(1, view[0], 1, len(arrays) + 1, arrays[0].dtype, weight)
-    else:
-        axis = checks.integer("axis", axis)
-        if not -len(shape) <= axis < len(shape):
-            raise ValueError(f"axis: expected one of the {len(shape)} axes, got {axis}")
-        axis %= len(shape)
-        if shape[axis] == 0:
-            raise ValueError(f"axis: expected at least 1 element along it, got shape {shape}")
-        view = (math.prod(shape[:axis]), shape[axis], math.prod(shape[axis + 1 :]))
-        problem = ActivationProblem(*view, len(arrays) + 1, arrays[0].dtype, weight)
-    args: tuple[Any, ...] = tuple(a.reshape(view) for a in arrays)
-    if option is not None:
-        args = (*args, option)
-    job = Job(direction, problem, args, shape, view)
-    return LADDERS[name].compute(job, algorithm=algorithm, out=out)

@@ -4,7 +4,8 @@ A share is `CHUNK` elements whatever the number of threads, of rows some more; e
 `vectorised`. Two loops over threads serve all elementwise functions, told by a number which: a loop over
 threads costs the compiler as much as all that stands in it.
 
-MEASURED
+What it costs on one thread, 4096×1024 float32: 1 to 10 % for the chunks' calls, and for rows, whose shares end with
+a wait for what was streamed, 3 % (25 % in shares of 8192). The README has the times on two.
 """
 
 import numpy as np

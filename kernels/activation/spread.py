@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from kernels.activation import parallel, vectorised
-from kernels.core import rows
+from kernels.core import panels
 from kernels.core.simd import lanes
 
 FORWARD = ("relu", "leaky_relu", "exp", "sigmoid", "tanh", "silu", "gelu")
@@ -21,7 +21,7 @@ def groups(y: np.ndarray) -> int:
     """How many groups there are to fill: elements, rows, or panels of neighbouring rows that lie across."""
     if y.ndim == 1:
         return y.shape[0]
-    return y.shape[0] * (-(-y.shape[2] // (rows.PANEL * lanes(y))) if y.shape[2] > 1 else 1)
+    return y.shape[0] * (-(-y.shape[2] // (panels.PANEL * lanes(y))) if y.shape[2] > 1 else 1)
 
 
 class Whole:

@@ -8,13 +8,15 @@ read from memory once: `core.rows` goes over it three times while it lies in the
 Every function fills the elements, or the groups of rows, [first, last) of its output: all of them as this
 rung, a chunk in `parallel`.
 
-MEASURED
+Measured on one core of a Zen 4, 4096×1024 float32, ns an element, beside `naive` (a copy: 0.15): exp 0.17 (3.4),
+sigmoid 0.25 (3.7), tanh 0.27 (24), silu 0.30 (4.6), gelu 0.50 (11), softmax 0.32 (9), log_softmax 0.40 (6.5).
+Streaming alone: relu 0.19 → 0.15, gradients of two arrays 0.31 → 0.21, others that wait for arithmetic nothing.
 """
 
 import numpy as np
 
 from kernels.activation import formulas
-from kernels.core import jit, rows, simd, vecmath
+from kernels.core import jit, panels, rows, simd, vecmath
 from kernels.core.simd.streaming import settle, streams
 
 
@@ -167,18 +169,18 @@ def gelu_dx(dy, x, approximate, dx, first, last):
 @jit.inlined
 def place(y, group):
     """Return where a group of rows that lie across begins, and how many rows it has."""
-    wide, inner = rows.PANEL * simd.lanes(y), y.shape[2]
+    wide, inner = panels.PANEL * simd.lanes(y), y.shape[2]
     across = (inner + wide - 1) // wide
     i = group % across * wide
     return group // across * y.shape[1] * inner + i, min(wide, inner - i)
 
 
 @jit.inlined
-def room_for(y, panels):
+def room_for(y, copies):
     """Elements of a row, or of panels of rows that lie across, each with a row more."""
     if y.shape[2] == 1:
         return y.shape[1]
-    return panels * (y.shape[1] + 1) * rows.PANEL * simd.lanes(y)
+    return copies * (y.shape[1] + 1) * panels.PANEL * simd.lanes(y)
 
 
 @jit.exact
@@ -192,7 +194,7 @@ def softmax(x, y, first, last):
             rows.softmax(flat_x, group * length, length, room, 0, flat_y, stream)
         else:
             start, width = place(y, group)
-            rows.softmax_across(flat_x, start, length, inner, width, room, flat_y, stream)
+            panels.softmax_across(flat_x, start, length, inner, width, room, flat_y, stream)
     if stream:
         settle()
 
@@ -208,7 +210,7 @@ def softmax_dx(dy, y, dx, first, last):
             rows.softmax_dx(flat_dy, flat_y, group * length, length, flat_dx, stream)
         else:
             start, width = place(y, group)
-            rows.softmax_dx_across(
+            panels.softmax_dx_across(
                 flat_dy, flat_y, start, length, inner, width, room, flat_dx, stream
             )
     if stream:
@@ -226,7 +228,7 @@ def log_softmax(x, y, first, last):
             rows.log_softmax(flat_x, group * length, length, flat_y, stream)
         else:
             start, width = place(y, group)
-            rows.log_softmax_across(flat_x, start, length, inner, width, room, flat_y, stream)
+            panels.log_softmax_across(flat_x, start, length, inner, width, room, flat_y, stream)
     if stream:
         settle()
 
@@ -242,7 +244,7 @@ def log_softmax_dx(dy, y, dx, first, last):
             rows.log_softmax_dx(flat_dy, flat_y, group * length, length, flat_dx, stream)
         else:
             start, width = place(y, group)
-            rows.log_softmax_dx_across(
+            panels.log_softmax_dx_across(
                 flat_dy, flat_y, start, length, inner, width, room, flat_dx, stream
             )
     if stream:

@@ -5,15 +5,13 @@ softmax's row is read from memory once and then lies in a cache for the other pa
 
     m = max x,    Σ = Σ exp(x − m),    y = exp(x − m)/Σ
 
-which cost, 1024 float32 in the first cache, 0.02, 0.18 and 0.03 ns an element. The exponentials wait in a
-`room` of one row, which stays in the cache, so that each element of y is written once, past the caches where
-y is large. Keeping a running maximum and rescaling the sum where it grows (Milakov and Gimelshein) saves the
+which cost, 1024 float32 in the second cache, 0.03, 0.18 and 0.03 ns an element, and 0.06 between them. The
+exponentials wait in a `room` of one row, which stays in the cache, so that each element of y is written once,
+past the caches where y is large. Keeping a running maximum and rescaling the sum where it grows (Milakov and Gimelshein) saves the
 first pass, and computes the exponentials twice; it is for rows that no cache holds.
 
 Sums run in vectors, `BLOCK` elements at a time, and over blocks in float64: LANES sums of at most
-BLOCK/LANES terms lose less than a sum in order. `across` are the same for rows whose elements are `stride`
-apart: `PANEL` vectors of neighbouring rows are copied together and worked on there, for lines that lie a
-power of two apart fall into the same few places of a cache (64 × 128² float32: 45 ms without, MEASURED with).
+BLOCK/LANES terms lose less than a sum in order. Rows whose elements lie apart: `core.panels`.
 
 A NaN, a +inf or nothing but −inf makes a NaN of the sum, and so of all of the row.
 
@@ -25,8 +23,6 @@ from kernels.core.simd.bits import of
 from kernels.core.simd.streaming import put_streaming
 
 BLOCK = 2048  # elements of a row that are summed in vectors
-DEEP = 64  # the same of a row that lies across
-PANEL = 4  # vectors of neighbouring rows
 LEAST = -float("inf")
 
 
@@ -198,119 +194,3 @@ def log_softmax_dx(dy, y, start, count, dx, stream):
     left = start + count - i
     last = vecmath.exp(simd.vector_part(y, i, left))
     simd.put_vector_part(simd.fma(last, less, simd.vector_part(dy, i, left)), dx, i, left)
-
-
-@jit.inlined
-def gather(x, start, count, stride, width, room, at):
-    """Copy `count` times `width` neighbours, `stride` apart, to rows of PANEL vectors, zero beyond width."""
-    step = simd.lanes(x)
-    for j in range(count):
-        for v in range(0, width, step):
-            part = simd.vector_part(x, start + j * stride + v, width - v)
-            simd.put_vector(part, room, at + j * PANEL * step + v)
-
-
-@jit.inlined
-def put_across(value, y, i, left, stream):
-    """Write a vector, or the `left` lanes of it that are there."""
-    if left >= simd.lanes(y):
-        put(value, y, i, stream)
-    else:
-        simd.put_vector_part(value, y, i, left)
-
-
-@jit.inlined
-def softmax_across(x, start, count, stride, width, room, y, stream):
-    """Fill `width` neighbouring rows of y, at most PANEL vectors; the room holds a row of them more."""
-    step = simd.lanes(y)
-    pitch = PANEL * step
-    gather(x, start, count, stride, width, room, 0)
-    for v in range(0, width, step):
-        top = simd.splat(LEAST, y)
-        for j in range(count):
-            top = vecmath.at_least(simd.vector(room, j * pitch + v), top)
-        total = simd.splat(0.0, y)
-        for low in range(0, count, DEEP):
-            part = simd.splat(0.0, y)
-            for j in range(low, min(low + DEEP, count)):
-                e = vecmath.exp(simd.vector(room, j * pitch + v) - top)
-                simd.put_vector(e, room, j * pitch + v)
-                part = part + e
-            total = total + part
-        simd.put_vector(simd.splat(1.0, y) / total, room, count * pitch + v)
-    for j in range(count):
-        for v in range(0, width, step):
-            share = simd.vector(room, j * pitch + v) * simd.vector(room, count * pitch + v)
-            put_across(share, y, start + j * stride + v, width - v, stream)
-
-
-@jit.inlined
-def log_softmax_across(x, start, count, stride, width, room, y, stream):
-    """Fill `width` neighbouring rows of y."""
-    step = simd.lanes(y)
-    pitch = PANEL * step
-    gather(x, start, count, stride, width, room, 0)
-    for v in range(0, width, step):
-        top = simd.splat(LEAST, y)
-        for j in range(count):
-            top = vecmath.at_least(simd.vector(room, j * pitch + v), top)
-        total = simd.splat(0.0, y)
-        for low in range(0, count, DEEP):
-            part = simd.splat(0.0, y)
-            for j in range(low, min(low + DEEP, count)):
-                z = simd.vector(room, j * pitch + v) - top
-                simd.put_vector(z, room, j * pitch + v)
-                part = part + vecmath.exp(z)
-            total = total + part
-        simd.put_vector(vecmath.log(total), room, count * pitch + v)
-    for j in range(count):
-        for v in range(0, width, step):
-            share = simd.vector(room, j * pitch + v) - simd.vector(room, count * pitch + v)
-            put_across(share, y, start + j * stride + v, width - v, stream)
-
-
-@jit.inlined
-def softmax_dx_across(dy, y, start, count, stride, width, room, dx, stream):
-    """Fill `width` neighbouring rows of dx; the room holds dy, y and a row more."""
-    step = simd.lanes(dx)
-    pitch = PANEL * step
-    other = (count + 1) * pitch
-    gather(dy, start, count, stride, width, room, 0)
-    gather(y, start, count, stride, width, room, other)
-    for v in range(0, width, step):
-        total = simd.splat(0.0, dx)
-        for low in range(0, count, DEEP):
-            part = simd.splat(0.0, dx)
-            for j in range(low, min(low + DEEP, count)):
-                i = j * pitch + v
-                part = simd.fma(simd.vector(room, i), simd.vector(room, other + i), part)
-            total = total + part
-        simd.put_vector(total, room, count * pitch + v)
-    for j in range(count):
-        for v in range(0, width, step):
-            i = j * pitch + v
-            less = simd.vector(room, i) - simd.vector(room, count * pitch + v)
-            share = simd.vector(room, other + i) * less
-            put_across(share, dx, start + j * stride + v, width - v, stream)
-
-
-@jit.inlined
-def log_softmax_dx_across(dy, y, start, count, stride, width, room, dx, stream):
-    """Fill `width` neighbouring rows of dx; the room holds dy, and y is read where it lies."""
-    step = simd.lanes(dx)
-    pitch = PANEL * step
-    gather(dy, start, count, stride, width, room, 0)
-    for v in range(0, width, step):
-        total = simd.splat(0.0, dx)
-        for low in range(0, count, DEEP):
-            part = simd.splat(0.0, dx)
-            for j in range(low, min(low + DEEP, count)):
-                part = part + simd.vector(room, j * pitch + v)
-            total = total + part
-        simd.put_vector(total, room, count * pitch + v)
-    for j in range(count):
-        for v in range(0, width, step):
-            i = start + j * stride + v
-            e = vecmath.exp(simd.vector_part(y, i, width - v))
-            less = e * simd.vector(room, count * pitch + v)
-            put_across(simd.vector(room, j * pitch + v) - less, dx, i, width - v, stream)
