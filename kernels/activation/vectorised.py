@@ -17,6 +17,7 @@ import numpy as np
 
 from kernels.activation import formulas
 from kernels.core import jit, panels, rows, simd, vecmath
+from kernels.core.simd.streaming import BOUNDARY as LINE
 from kernels.core.simd.streaming import settle, streams
 
 
@@ -24,7 +25,7 @@ from kernels.core.simd.streaming import settle, streams
 def each(function, x, y, first, last):
     """y = function(x)."""
     step = simd.lanes(y)
-    stream = streams(y, step) and first % step == 0
+    stream = streams(y, LINE // y.itemsize) and first % step == 0
     i = first
     while i + step <= last:
         rows.put(function(simd.vector(x, i)), y, i, stream)
@@ -40,7 +41,7 @@ def each(function, x, y, first, last):
 def each_pair(function, dy, x, dx, first, last):
     """dx = function(dy, x)."""
     step = simd.lanes(dx)
-    stream = streams(dx, step) and first % step == 0
+    stream = streams(dx, LINE // dx.itemsize) and first % step == 0
     i = first
     while i + step <= last:
         rows.put(function(simd.vector(dy, i), simd.vector(x, i)), dx, i, stream)
@@ -69,7 +70,7 @@ def relu_dx(dy, x, dx, first, last):
 def leaky_relu(x, slope, y, first, last):
     """Fill y."""
     step = simd.lanes(y)
-    stream = streams(y, step) and first % step == 0
+    stream = streams(y, LINE // y.itemsize) and first % step == 0
     i = first
     while i + step <= last:
         rows.put(formulas.leaky_relu(simd.vector(x, i), slope), y, i, stream)
@@ -85,7 +86,7 @@ def leaky_relu(x, slope, y, first, last):
 def leaky_relu_dx(dy, x, slope, dx, first, last):
     """Fill dx."""
     step = simd.lanes(dx)
-    stream = streams(dx, step) and first % step == 0
+    stream = streams(dx, LINE // dx.itemsize) and first % step == 0
     i = first
     while i + step <= last:
         part = formulas.leaky_relu_dx(simd.vector(dy, i), simd.vector(x, i), slope)
