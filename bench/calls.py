@@ -1,7 +1,7 @@
 """How each ladder is called, and its reference: what tests and bench need to run any rung.
 
 A forward call is ``kernels.NAME(*arrays, **options)``; a gradient ``kernels.NAME_backward`` with dy
-first and then what the operation keeps: its inputs, its output, or the winners of a maximum.
+first and then what the operation keeps: its inputs, its output, its cache, or the winners of a maximum.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import kernels
 from kernels.core.ladder import Rung
 
 FROM_OUTPUT = ("exp", "sigmoid", "tanh", "softmax", "log_softmax")
+FROM_CACHE = ("layer_norm", "rms_norm", "group_norm", "instance_norm", "batch_norm")
 NOT_IN_BACKWARD = ("activation",)
 
 
@@ -25,6 +26,10 @@ def inputs(
     """Turn the arguments of the forward into those of `direction`, drawing dy afresh."""
     if direction == "forward":
         return arrays, options
+    if name in FROM_CACHE:
+        y, cache = getattr(kernels, name)(*arrays, **options, return_cache=True)
+        rng = np.random.default_rng((seed, 1))  # with x's own seed, dy would be x, and dx nothing
+        return (rng.standard_normal(y.shape).astype(y.dtype), cache), {}
     y = ours(name, "forward", arrays, options)
     dy = np.random.default_rng(seed).standard_normal(y.shape).astype(y.dtype)
     options = {key: v for key, v in options.items() if key not in NOT_IN_BACKWARD}
@@ -37,6 +42,15 @@ def inputs(
         return (dy, winners, arrays[0].shape, arrays[1]), options
     if name == "avg_pool2d":
         return (dy, arrays[0].shape, arrays[1]), options
+    if name == "lp_pool2d":
+        return (dy, arrays[0], y, arrays[1]), options
+    if name == "adaptive_avg_pool2d":
+        return (dy, arrays[0].shape), options
+    if name == "adaptive_max_pool2d":
+        _, winners = kernels.adaptive_max_pool2d(*arrays, return_indices=True)
+        return (dy, winners, arrays[0].shape), options
+    if name == "max_unpool2d":
+        return (dy, arrays[1]), options
     if name == "dropout":
         return (dy, arrays[1]), options
     if name in ("conv2d", "linear"):

@@ -81,6 +81,29 @@ def _window(size: int) -> Plain:
     return Plain(f"window {size}×{size}", lambda rng: size)
 
 
+def _size(size: int) -> Plain:
+    return Plain(f"to {size}×{size}", lambda rng: size)
+
+
+def _places(n: int, c: int, size: int) -> Plain:
+    """Where the maxima of 2×2 windows might have been."""
+
+    def draw(rng: np.random.Generator) -> np.ndarray:
+        down, across = rng.integers(0, 2, (2, n, c, size, size))
+        rows, columns = np.mgrid[:size, :size]
+        return (2 * rows + down) * 2 * size + 2 * columns + across
+
+    return Plain("places", draw)
+
+
+def _plane(n: int, c: int, size: int) -> Plain:
+    return Plain(f"to {size}×{size}", lambda rng: (n, c, size, size))
+
+
+def _over(length: int) -> Plain:
+    return Plain(f"over {length}", lambda rng: (length,))
+
+
 def _labels(count: int, classes: int) -> Plain:
     return Plain("class indices", lambda rng: rng.integers(0, classes, count))
 
@@ -141,6 +164,22 @@ CASES = [
     _conv(
         "depthwise-28", (8, 192, 28, 28), (192, 1, 5, 5), padding=2, groups=192, group="depthwise"
     ),
+    _conv(
+        "depthwise-strided", (8, 64, 112, 112), (64, 1, 3, 3),
+        stride=2, padding=1, groups=64, group="depthwise", note="MobileNet",
+    ),
+    _conv(
+        "depthwise-seven", (8, 96, 56, 56), (96, 1, 7, 7),
+        padding=3, groups=96, group="depthwise", note="ConvNeXt",
+    ),
+    _conv(
+        "depthwise-14", (8, 512, 14, 14), (512, 1, 3, 3),
+        padding=1, groups=512, group="depthwise", note="MobileNet",
+    ),
+    _conv(
+        "depthwise-twice", (8, 32, 56, 56), (64, 1, 3, 3),
+        padding=1, groups=32, group="depthwise", note="two filters a channel",
+    ),
     Case("matmul", "tiny", ((64, 64), (64, 64))),
     Case("matmul", "odd", ((250, 199), (199, 301))),
     Case("matmul", "square-1024", ((1024, 1024), (1024, 1024)), real=True, group="dense"),
@@ -152,12 +191,26 @@ CASES = [
     Case("linear", "tiny", ((32, 256), (10, 256), (10,))),
     Case("linear", "mlp", ((512, 1024), (4096, 1024), (4096,)), real=True, note="a Transformer's"),
 ]  # fmt: skip
-for _pool in ("max_pool2d", "avg_pool2d"):
+for _pool in ("max_pool2d", "avg_pool2d", "lp_pool2d"):
     CASES += [
         Case(_pool, "tiny", ((2, 16, 28, 28), _window(2))),
+        Case(_pool, "vgg", ((8, 64, 112, 112), _window(2)), {"stride": 2}, True),
         Case(_pool, "stem", ((8, 64, 112, 112), _window(3)), {"stride": 2, "padding": 1}, True),
         Case(_pool, "inception", ((8, 192, 28, 28), _window(3)), {"stride": 1, "padding": 1}, True),
     ]
+for _pool in ("adaptive_avg_pool2d", "adaptive_max_pool2d"):
+    CASES += [
+        Case(_pool, "tiny", ((2, 16, 14, 14), _size(7))),
+        Case(_pool, "global", ((8, 512, 7, 7), _size(1)), real=True, note="ResNet's last"),
+        Case(_pool, "uneven", ((8, 256, 13, 13), _size(6)), real=True, note="AlexNet's last"),
+    ]
+CASES += [
+    Case(
+        "max_unpool2d", name, ((n, c, size, size), _places(n, c, size), _plane(n, c, 2 * size)), real=real,
+        note="SegNet's decoder",
+    )
+    for name, n, c, size, real in (("tiny", 2, 16, 14, False), ("segnet", 8, 64, 56, True))
+]  # fmt: skip
 for _name in (
     "relu", "leaky_relu", "exp", "sigmoid", "tanh", "silu", "gelu", "softmax", "log_softmax",
 ):  # fmt: skip
@@ -179,6 +232,35 @@ CASES += [
     Case(
         "dropout", "rows-1024", ((4096, 1024), Plain("p 0.5", lambda rng: 0.5)),
         {"seed": 1, "offset": 0}, True,
+    ),
+]  # fmt: skip
+
+_NONE = Plain("no running statistics", lambda rng: None)
+for _name, _weights in (("layer_norm", 2), ("rms_norm", 1)):
+    for _case, _rows, _length in (("tiny", 64, 256), ("rows-1024", 4096, 1024)):
+        _shapes = ((_rows, _length), _over(_length), *((_length,),) * _weights)
+        CASES.append(Case(_name, _case, _shapes, real=_rows > 64))
+_groups = Plain("32 groups", lambda rng: 32)
+CASES += [
+    Case("group_norm", "tiny", ((2, 64, 14, 14), _groups, (64,), (64,))),
+    Case("group_norm", "stage-1", ((8, 64, 56, 56), _groups, (64,), (64,)), real=True),
+    Case("instance_norm", "tiny", ((2, 16, 28, 28), (16,), (16,))),
+    Case("instance_norm", "stage-1", ((8, 64, 56, 56), (64,), (64,)), real=True),
+]
+_training = {"training": True}
+CASES += [
+    Case("batch_norm", "tiny", ((8, 16, 14, 14), (16,), (16,), _NONE, _NONE), _training),
+    Case(
+        "batch_norm", "stem", ((8, 64, 112, 112), (64,), (64,), _NONE, _NONE), _training, True,
+        note="ResNet's first, in training",
+    ),
+    Case(
+        "batch_norm", "small-planes", ((32, 512, 7, 7), (512,), (512,), _NONE, _NONE), _training,
+        True, note="ResNet's last",
+    ),
+    Case(
+        "batch_norm", "features", ((512, 1024), (1024,), (1024,), _NONE, _NONE), _training, True,
+        note="a multilayer perceptron's",
     ),
 ]  # fmt: skip
 

@@ -21,8 +21,16 @@ PEERS = ("torch", "torch channels_last", "onnxruntime", "jax")
 PACKAGES = {"torch": ("torch",), "onnxruntime": ("onnxruntime", "onnx"), "jax": ("jax",)}
 
 
+# ONNX operators younger than the others: opset, and version of the file that holds it.
+YOUNG = {"gelu": (20, 9), "group_norm": (21, 10), "rms_norm": (23, 11)}
+
 # Which argument a gradient is of: matmul's are a and b.
-POSITION: tuple[dict[str, int], ...] = ({"dx": 0, "dw": 1, "db": 2}, {"da": 0, "db": 1})
+POSITION: tuple[dict[str, int], ...] = (
+    {"dx": 0, "dw": 1, "db": 2, "dweight": 1, "dbias": 2},
+    {"da": 0, "db": 1},
+)
+# PyTorch 2.13 dies in the gradient of a channels_last group norm's weight alone.
+IMAGES = ("conv2d", "max_pool2d", "avg_pool2d", "lp_pool2d", "adaptive_avg_pool2d", "batch_norm")
 
 
 def pair(value: Any) -> tuple[int, int]:
@@ -131,7 +139,7 @@ def _torch(name, threads, ladder, direction, arrays, options, dy) -> Callable[[]
 
     torch.set_num_threads(threads)
     last = name.endswith("channels_last")
-    if last and ladder not in ("conv2d", "max_pool2d", "avg_pool2d"):
+    if last and ladder not in IMAGES:
         raise CannotDo("its layout is for images")
 
     def tensor(value):
@@ -144,6 +152,12 @@ def _torch(name, threads, ladder, direction, arrays, options, dy) -> Callable[[]
         "conv2d": F.conv2d,
         "max_pool2d": F.max_pool2d,
         "avg_pool2d": F.avg_pool2d,
+        "lp_pool2d": lambda x, size, stride=None, padding=0: F.lp_pool2d(
+            F.pad(x, (padding,) * 4) if padding else x, 2, size, stride
+        ),
+        "adaptive_avg_pool2d": F.adaptive_avg_pool2d,
+        "adaptive_max_pool2d": F.adaptive_max_pool2d,
+        "max_unpool2d": lambda y, places, shape: F.max_unpool2d(y, places, [2], output_size=shape),
         "matmul": torch.matmul,
         "linear": F.linear,
         "relu": torch.relu,
@@ -158,12 +172,21 @@ def _torch(name, threads, ladder, direction, arrays, options, dy) -> Callable[[]
         "cross_entropy": F.cross_entropy,
         "mse": F.mse_loss,
         "dropout": lambda x, p: F.dropout(x, p, training=True),
+        "layer_norm": lambda x, w, b: F.layer_norm(x, arrays[1], w, b),
+        "rms_norm": lambda x, w: F.rms_norm(x, arrays[1], w),
+        "group_norm": lambda x, w, b: F.group_norm(x, arrays[1], w, b),
+        "instance_norm": lambda x, w, b: F.instance_norm(x, weight=w, bias=b),
+        "batch_norm": lambda x, w, b: F.batch_norm(x, None, None, w, b, training=True),
     }
     if ladder not in operations:
         raise CannotDo(f"no {ladder}")
-    if ladder == "dropout":
+    norm = ladder.endswith("_norm")
+    if ladder == "dropout" or norm:
         options = {}
-    operation, args = operations[ladder], [tensor(each) for each in arrays]
+    if norm and last and arrays[0].ndim != 4:
+        raise CannotDo("its layout is for images")
+    kept = [each for each in arrays if isinstance(each, np.ndarray)] if norm else arrays
+    operation, args = operations[ladder], [tensor(each) for each in kept]
     if direction == "forward":
 
         def forward():
@@ -189,6 +212,7 @@ def _onnxruntime(name, threads, ladder, direction, arrays, options, dy) -> Calla
         "conv2d": ("Conv", {}),
         "max_pool2d": ("MaxPool", {}),
         "avg_pool2d": ("AveragePool", {"count_include_pad": 1}),
+        "lp_pool2d": ("LpPool", {"p": 2}),
         "matmul": ("MatMul", {}),
         "linear": ("Gemm", {"transB": 1}),
         "relu": ("Relu", {}),
@@ -200,12 +224,17 @@ def _onnxruntime(name, threads, ladder, direction, arrays, options, dy) -> Calla
         "gelu": ("Gelu", {"approximate": options.get("approximate", "none")}),
         "softmax": ("Softmax", {"axis": options.get("axis", -1)}),
         "log_softmax": ("LogSoftmax", {"axis": options.get("axis", -1)}),
+        "layer_norm": ("LayerNormalization", {"axis": -1, "epsilon": 1e-5}),
+        "rms_norm": ("RMSNormalization", {"axis": -1, "epsilon": float(np.finfo(np.float32).eps)}),
+        "group_norm": ("GroupNormalization", {"epsilon": 1e-5}),
+        "instance_norm": ("InstanceNormalization", {"epsilon": 1e-5}),
+        "batch_norm": ("BatchNormalization", {"epsilon": 1e-5, "training_mode": 1}),
     }
     if ladder not in nodes:
         raise CannotDo(f"no {ladder}")
     kind, attributes = nodes[ladder]
     values = [each for each in arrays if isinstance(each, np.ndarray)]
-    if ladder in ("conv2d", "max_pool2d", "avg_pool2d"):
+    if ladder in ("conv2d", "max_pool2d", "avg_pool2d", "lp_pool2d"):
         window = values[1].shape[2:] if ladder == "conv2d" else pair(arrays[1])
         stride = options.get("stride", 1 if ladder == "conv2d" else arrays[1])
         attributes = {
@@ -217,13 +246,21 @@ def _onnxruntime(name, threads, ladder, direction, arrays, options, dy) -> Calla
         if ladder == "conv2d":
             attributes["group"] = options.get("groups", 1)
             attributes["dilations"] = pair(options.get("dilation", 1))
+    if ladder == "group_norm":
+        attributes["num_groups"] = arrays[1]
+    outputs, opset, ir = ["y"], 17, 8
+    if ladder == "batch_norm":  # in training it wants running statistics, and moves them
+        c = values[0].shape[1]
+        values += [np.zeros(c, values[0].dtype), np.ones(c, values[0].dtype)]
+        outputs += ["mean", "variance"]
+    elif ladder in YOUNG:
+        opset, ir = YOUNG[ladder]
     element = helper.np_dtype_to_tensor_dtype(values[0].dtype)
-    weights = (
-        values[1:] if ladder in ("conv2d", "linear") else []
-    )  # constants, as in a deployed model
+    constant = ladder in ("conv2d", "linear") or ladder.endswith("_norm")
+    weights = values[1:] if constant else []  # as in a deployed model
     inputs = values[: len(values) - len(weights)]
     names = [f"a{i}" for i in range(len(values))]
-    steps = [helper.make_node(kind, names, ["y"], **attributes)]
+    steps = [helper.make_node(kind, names, outputs, **attributes)]
     if ladder == "silu":
         steps[0].output[0] = "share"
         steps.append(helper.make_node("Mul", ["a0", "share"], ["y"]))
@@ -234,7 +271,7 @@ def _onnxruntime(name, threads, ladder, direction, arrays, options, dy) -> Calla
         [helper.make_tensor_value_info("y", element, [None] * values[0].ndim)],
         [numpy_helper.from_array(v, n) for n, v in zip(names[len(inputs) :], weights)],
     )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=9)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=ir)
     onnx.checker.check_model(model)
     settings = onnxruntime.SessionOptions()
     settings.intra_op_num_threads = threads
@@ -275,6 +312,29 @@ def _jax(name, threads, ladder, direction, arrays, options, dy) -> Callable[[], 
 
         return run
 
+    def normalised(x, axes):
+        d = x - x.mean(axes, keepdims=True)
+        return d * lax.rsqrt((d * d).mean(axes, keepdims=True) + 1e-5)
+
+    def per_channel(y, weight, bias):
+        shape = (1, -1) + (1,) * (y.ndim - 2)
+        return y * weight.reshape(shape) + bias.reshape(shape)
+
+    def layer_norm(x, weight, bias):
+        return normalised(x, -1) * weight + bias
+
+    def rms_norm(x, weight):
+        eps = float(np.finfo(x.dtype).eps)
+        return x * lax.rsqrt((x * x).mean(-1, keepdims=True) + eps) * weight
+
+    def group_norm(x, weight, bias):
+        groups = x.shape[1] if ladder == "instance_norm" else arrays[1]
+        y = normalised(x.reshape(x.shape[0], groups, -1), -1)
+        return per_channel(y.reshape(x.shape), weight, bias)
+
+    def batch_norm(x, weight, bias):
+        return per_channel(normalised(x, (0, *range(2, x.ndim))), weight, bias)
+
     def cross_entropy(x):
         rows = jax.nn.log_softmax(x)
         return -rows[jnp.arange(len(rows)), arrays[1]].mean()
@@ -283,6 +343,7 @@ def _jax(name, threads, ladder, direction, arrays, options, dy) -> Callable[[], 
         "conv2d": conv2d,
         "max_pool2d": pool(-np.inf, lax.max),
         "avg_pool2d": lambda x: pool(0, lax.add)(x) / arrays[1] ** 2,
+        "lp_pool2d": lambda x: jnp.sqrt(pool(0, lax.add)(x * x)),
         "matmul": lambda a, b: a @ b,
         "linear": lambda x, w, b: x @ w.T + b,
         "relu": jax.nn.relu,
@@ -296,11 +357,16 @@ def _jax(name, threads, ladder, direction, arrays, options, dy) -> Callable[[], 
         "log_softmax": lambda x: jax.nn.log_softmax(x, options.get("axis", -1)),
         "cross_entropy": cross_entropy,
         "mse": lambda y, target: ((y - target) ** 2).mean(),
+        "layer_norm": layer_norm,
+        "rms_norm": rms_norm,
+        "group_norm": group_norm,
+        "instance_norm": group_norm,
+        "batch_norm": batch_norm,
     }
     if ladder not in operations:
         raise CannotDo(f"no {ladder} with the same random bits")
     operation = operations[ladder]
-    one = ladder in ("max_pool2d", "avg_pool2d", "cross_entropy")
+    one = ladder in ("max_pool2d", "avg_pool2d", "lp_pool2d", "cross_entropy")
     args = [jnp.asarray(each) for each in arrays if isinstance(each, np.ndarray)][
         : 1 if one else None
     ]

@@ -1,6 +1,7 @@
 """Thin layers over the kernels, with PyTorch's names: parameters, forward, backward; optimisers; saving."""
 
 from layers.activation import GELU, LeakyReLU, ReLU, Sigmoid, SiLU, Softmax, Tanh
+from layers.buffer import Buffer
 from layers.clip import clip_grad_norm_, clip_grad_value_
 from layers.conv import Conv2d
 from layers.dropout import Dropout
@@ -8,9 +9,17 @@ from layers.flatten import Flatten
 from layers.layer import Layer
 from layers.linear import Linear
 from layers.loss import CrossEntropyLoss, MSELoss
+from layers.normalization import (
+    BatchNorm1d,
+    BatchNorm2d,
+    GroupNorm,
+    InstanceNorm2d,
+    LayerNorm,
+    RMSNorm,
+)
 from layers.optimizer import SGD, Adam, AdamW, Optimizer
 from layers.parameter import Parameter
-from layers.pool import AvgPool2d, MaxPool2d
+from layers.pool import AdaptiveAvgPool2d, AvgPool2d, LPPool2d, MaxPool2d
 from layers.saving import load, save
 from layers.sequential import Sequential
 
@@ -19,18 +28,27 @@ __all__ = [
     "SGD",
     "Adam",
     "AdamW",
+    "AdaptiveAvgPool2d",
     "AvgPool2d",
+    "BatchNorm1d",
+    "BatchNorm2d",
+    "Buffer",
     "Conv2d",
     "CrossEntropyLoss",
     "Dropout",
     "Flatten",
+    "GroupNorm",
+    "InstanceNorm2d",
+    "LPPool2d",
     "Layer",
+    "LayerNorm",
     "LeakyReLU",
     "Linear",
     "MSELoss",
     "MaxPool2d",
     "Optimizer",
     "Parameter",
+    "RMSNorm",
     "ReLU",
     "Sequential",
     "SiLU",

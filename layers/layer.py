@@ -4,8 +4,9 @@
     dx = layer.backward(dy, cache)     adds into each parameter's .grad
     y = layer(x)                       inference: nothing is kept
 
-A layer has no state between calls but its parameters, so that one layer may be applied many times
-before its backwards, shared between models, or called from several threads.
+A layer has no state between calls but its parameters and buffers (batch norm's running statistics, which its
+`forward` moves in training), so that one layer may be applied many times before its backwards, shared
+between models, or called from several threads.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from kernels.core import checks
+from layers.buffer import Buffer
 from layers.parameter import Parameter
 
 
@@ -29,12 +31,13 @@ class Keys(NamedTuple):
 class Layer:
     """Base of all layers. A layer of your own defines `forward` and `backward`.
 
-    Attributes that are a `Parameter` or a `Layer` are found by name, in the order in which they were set.
+    Attributes that are a `Parameter`, a `Buffer` or a `Layer` are found by name, in the order in which they
+    were set.
 
     Attributes
     ----------
     training : bool
-        Whether `forward` does what only training wants (dropout); `train` and `eval` set it. A plain
+        Whether `forward` does what only training wants (dropout, a batch's own statistics); `train` and `eval` set it. A plain
         call never does.
     """
 
@@ -55,8 +58,8 @@ class Layer:
     def __call__(self, x: Any) -> np.ndarray:
         """Return the output; nothing is kept.
 
-        This default is `forward` without its cache: a layer of your own that holds a Dropout defines
-        its call too, out of plain calls.
+        This default is `forward` without its cache: a layer of your own that holds a Dropout or a
+        BatchNorm defines its call too, out of plain calls.
         """
         return self.forward(x)[0]
 
@@ -73,6 +76,15 @@ class Layer:
                 yield prefix + name, value
         for name, child in self.children():
             yield from child.named_parameters(f"{prefix}{name}.")
+
+    def named_state(self, prefix: str = "") -> Iterator[tuple[str, Parameter | Buffer]]:
+        """Yield what `state_dict` holds, in PyTorch's order: a layer's parameters, its buffers, its children's."""
+        for kind in (Parameter, Buffer):
+            for name, value in vars(self).items():
+                if isinstance(value, kind):
+                    yield prefix + name, value
+        for name, child in self.children():
+            yield from child.named_state(f"{prefix}{name}.")
 
     def parameters(self) -> list[Parameter]:
         """Return every parameter once."""
@@ -102,8 +114,8 @@ class Layer:
         return self.train(False)
 
     def state_dict(self) -> dict[str, np.ndarray]:
-        """Return a copy of every parameter under PyTorch's key for it."""
-        return {name: each.data.copy() for name, each in self.named_parameters()}
+        """Return a copy of every parameter and buffer under PyTorch's key for it."""
+        return {name: each.data.copy() for name, each in self.named_state()}
 
     def load_state_dict(self, state: Mapping[str, Any], strict: bool = True) -> Keys:
         """Copy weights in by name; nothing changes unless everything fits.
@@ -111,9 +123,10 @@ class Layer:
         Parameters
         ----------
         state : mapping of name to array
-            float32 or float64, rounded to the parameter's dtype; PyTorch's tensors on the CPU will do.
+            float32 or float64, rounded to the parameter's dtype (integers for a buffer of integers);
+            PyTorch's tensors on the CPU will do.
         strict : bool
-            Whether every parameter must be there, and nothing else.
+            Whether every parameter and buffer must be there, and nothing else.
 
         Returns
         -------
@@ -126,19 +139,19 @@ class Layer:
             If `state` is no mapping, the keys differ (where strict), or an array does not fit.
         """
         arrays, keys = self.fit_state(state, strict)
-        for parameter, array in arrays:
-            parameter.writable()[...] = array
+        for each, array in arrays:
+            each.writable()[...] = array
         return keys
 
     def fit_state(
         self, state: Mapping[str, Any], strict: bool = True
-    ) -> tuple[list[tuple[Parameter, np.ndarray]], Keys]:
-        """Validate what `load_state_dict` would do, and pair each parameter with its array."""
+    ) -> tuple[list[tuple[Parameter | Buffer, np.ndarray]], Keys]:
+        """Validate what `load_state_dict` would do, and pair each parameter and buffer with its array."""
         if not isinstance(state, Mapping):
             raise TypeError(
                 f"state: expected a mapping of names to arrays, got {type(state).__name__}"
             )
-        mine = dict(self.named_parameters())
+        mine = dict(self.named_state())
         keys = Keys([k for k in mine if k not in state], [k for k in state if k not in mine])
         if strict and (keys.missing or keys.unexpected):
             raise ValueError(
@@ -146,7 +159,7 @@ class Layer:
                 f"unexpected {keys.unexpected}"
             )
         pairs = [
-            (each, checks.array(f"state[{name!r}]", state[name], shape=each.shape))
+            (each, each.fit(f"state[{name!r}]", state[name]))
             for name, each in mine.items()
             if name in state
         ]

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 import kernels
+from kernels.core import checks
 
 
 class Parameter:
@@ -69,6 +70,10 @@ class Parameter:
     def zero_grad(self) -> None:
         """Forget the gradient."""
         self.grad = None
+
+    def fit(self, name: str, value: Any) -> np.ndarray:
+        """Return `value` as an array that can be copied into the data, else TypeError or ValueError."""
+        return checks.array(name, value, shape=self.shape)
 
     @property
     def shape(self) -> tuple[int, ...]:

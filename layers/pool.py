@@ -1,4 +1,4 @@
-"""Maximum and mean under a window."""
+"""Maximum, mean and p-norm under a window; means to a given size."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class _Pool2d(Layer):
         stride = self.kernel_size if stride is None else checks.integers("stride", stride, 2, 1)
         dilation = checks.integers("dilation", dilation, 2, 1)
         geometry.padding(padding, self.kernel_size, self.kernel_size, stride, dilation)
-        self.window = {
+        self.window: dict[str, Any] = {
             "stride": stride,
             "padding": padding,
             "dilation": dilation,
@@ -111,3 +111,75 @@ class AvgPool2d(_Pool2d):
     def backward(self, dy: Any, cache: Any) -> np.ndarray:
         """Return dx: each dy spread over its window."""
         return kernels.avg_pool2d_backward(dy, cache, self.kernel_size, **self.window)
+
+
+class LPPool2d(_Pool2d):
+    """The p-norm under a window of (N, C, H, W) images.
+
+    Parameters
+    ----------
+    norm_type : float
+        p, at least 1; 1 is sum pooling.
+    kernel_size : int or pair of int
+    stride, ceil_mode
+        As `kernels.lp_pool2d`.
+    padding, dilation
+        As `kernels.lp_pool2d`; PyTorch's layer has neither.
+    """
+
+    def __init__(
+        self,
+        norm_type: float,
+        kernel_size: Any,
+        stride: Any = None,
+        ceil_mode: bool = False,
+        *,
+        padding: Any = 0,
+        dilation: Any = 1,
+    ) -> None:
+        super().__init__(kernel_size, stride, padding, dilation, ceil_mode)
+        self.window["p"] = checks.real("norm_type", norm_type, 1.0)
+
+    def __call__(self, x: Any) -> np.ndarray:
+        """x (N, C, H, W) gives y (N, C, OH, OW)."""
+        return kernels.lp_pool2d(x, self.kernel_size, **self.window)
+
+    def forward(self, x: Any) -> tuple[np.ndarray, Any]:
+        """Return y and its cache, which is x and y."""
+        y = self(x)
+        return y, (x, y)
+
+    def backward(self, dy: Any, cache: Any) -> np.ndarray:
+        """Return dx: each dy over its window, in proportion to x^(p − 1)."""
+        x, y = cache
+        return kernels.lp_pool2d_backward(dy, x, y, self.kernel_size, **self.window)
+
+
+class AdaptiveAvgPool2d(Layer):
+    """Means of (N, C, H, W) images to a given size.
+
+    Parameters
+    ----------
+    output_size : int or pair of int or None
+        None keeps the input's.
+    """
+
+    def __init__(self, output_size: Any) -> None:
+        sizes = output_size if isinstance(output_size, tuple | list) else (output_size,) * 2
+        checks.integers("output_size", tuple(1 if each is None else each for each in sizes), 2, 1)
+        self.output_size = tuple(sizes)
+
+    def __call__(self, x: Any) -> np.ndarray:
+        """x (N, C, H, W) gives y (N, C, OH, OW)."""
+        return kernels.adaptive_avg_pool2d(x, self.output_size)
+
+    def forward(self, x: Any) -> tuple[np.ndarray, Any]:
+        """Return y and its cache, which is x's shape."""
+        return self(x), x.shape
+
+    def backward(self, dy: Any, cache: Any) -> np.ndarray:
+        """Return dx: each dy spread over its window."""
+        return kernels.adaptive_avg_pool2d_backward(dy, cache)
+
+    def _options(self) -> str:
+        return f"output_size={self.output_size}"

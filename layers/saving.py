@@ -128,8 +128,8 @@ def load(
             optimizer.load_state_dict(state)
     except (TypeError, ValueError) as error:
         raise type(error)(f"{path}: {error}") from None
-    for parameter, array in pairs:
-        parameter.writable()[...] = array
+    for each, array in pairs:
+        each.writable()[...] = array
     return metadata
 
 

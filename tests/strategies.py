@@ -93,6 +93,35 @@ def conv2d(draw, plain=False, few=False):
 
 
 @st.composite
+def depthwise(draw):
+    """Draw a convolution of a channel a group, with squares of 3, 5 or 7 taps and stride 1 or 2."""
+    dtype, side = draw(DTYPES), draw(st.sampled_from([3, 5, 7]))
+    channels, multiplier = draw(st.integers(1, 5)), draw(st.sampled_from([1, 1, 2, 3]))
+    padding = draw(
+        st.one_of(
+            st.integers(0, side),
+            st.tuples(*[st.tuples(st.integers(0, side), st.integers(0, side))] * 2),
+            st.sampled_from(["valid", "same", "same_lower"]),
+        )
+    )
+    size = [
+        max(1, side - _room(padding, axis))
+        + draw(st.integers(0, 9) | st.sampled_from([15, 27, 40]))
+        for axis in range(2)
+    ]
+    x = draw(arrays((draw(st.integers(0, 3)), channels, *size), dtype))
+    w = draw(arrays((channels * multiplier, 1, side, side), dtype))
+    b = draw(st.one_of(st.none(), arrays((channels * multiplier,), dtype)))
+    options = {
+        "stride": draw(st.sampled_from([1, 2])),
+        "padding": padding,
+        "groups": channels,
+        "activation": draw(st.sampled_from([None, "relu"])),
+    }
+    return (x, w, b), options
+
+
+@st.composite
 def matmul(draw):
     dtype = draw(DTYPES)
     extent = st.one_of(st.integers(1, 20), st.sampled_from([63, 65, 130, 300]))
@@ -142,6 +171,32 @@ def _pool(draw, extra):
         **draw(extra),
     }
     return (x, kernel), options
+
+
+@st.composite
+def adaptive(draw):
+    shape = (draw(st.integers(0, 2)), draw(st.integers(1, 3)))
+    plane = draw(st.tuples(st.integers(1, 40), st.integers(1, 40)))
+    x = draw(arrays((*shape, *plane), draw(DTYPES)))
+    size = st.one_of(st.none(), st.integers(1, 9))
+    return (x, draw(st.one_of(st.integers(1, 9), st.tuples(size, size)))), {}
+
+
+@st.composite
+def unpool(draw):
+    shape = (
+        draw(st.integers(0, 2)),
+        draw(st.integers(1, 3)),
+        *draw(st.tuples(*[st.integers(1, 9)] * 2)),
+    )
+    plane = draw(st.tuples(st.integers(1, 12), st.integers(1, 12)))
+    seed = draw(st.integers(0, 2**32 - 1))
+    indices = np.random.default_rng(seed).integers(0, plane[0] * plane[1], shape)
+    return (
+        draw(arrays(shape, draw(DTYPES))),
+        indices,
+        draw(st.sampled_from([plane, (*shape[:2], *plane)])),
+    ), {}
 
 
 @st.composite
@@ -204,12 +259,73 @@ def dropout(draw):
     return (x, draw(st.sampled_from([0.0, 0.3, 0.5, 1.0]))), {"seed": seed, "offset": offset}
 
 
+def _shifted(draw, x):
+    """Move x away from zero, as far as its variance can still be told."""
+    offset = draw(st.sampled_from([0.0, 0.0, 3.0, 1000.0]))
+    return (x + x.dtype.type(offset)).astype(x.dtype)
+
+
+def _weights(draw, shape, dtype, count):
+    return [draw(st.one_of(st.none(), arrays(shape, dtype))) for _ in range(count)]
+
+
+EPS = st.sampled_from([1e-5, 1e-5, 0.1])
+
+
+@st.composite
+def _row_norm(draw, weights):
+    dtype = draw(DTYPES)
+    lead = draw(st.sampled_from([(), (1,), (3,), (37,), (2, 3), (0,)]))
+    shape = draw(st.sampled_from([(1,), (5,), (64,), (130,), (2, 3), (3, 4, 5), (4100,), (9001,)]))
+    x = _shifted(draw, draw(arrays((*lead, *shape), dtype)))
+    return (x, shape, *_weights(draw, shape, dtype, weights)), {"eps": draw(EPS)}
+
+
+def _images(draw, least, channels):
+    space = draw(st.sampled_from([s for s in SPACES if int(np.prod(s)) >= least]))
+    return _shifted(draw, draw(arrays((draw(st.integers(0, 3)), channels, *space), draw(DTYPES))))
+
+
+SPACES = [(), (1,), (2,), (17,), (3, 5), (7, 7), (64, 65), (4, 2, 3)]
+
+
+@st.composite
+def group_norm(draw):
+    groups, wide = draw(st.sampled_from([1, 2, 3])), draw(st.sampled_from([2, 3, 20]))
+    x = _images(draw, 0, groups * wide)
+    return (x, groups, *_weights(draw, x.shape[1:2], x.dtype, 2)), {"eps": draw(EPS)}
+
+
+@st.composite
+def instance_norm(draw):
+    x = _images(draw, 2, draw(st.sampled_from([1, 3, 19])))
+    return (x, *_weights(draw, x.shape[1:2], x.dtype, 2)), {"eps": draw(EPS)}
+
+
+@st.composite
+def batch_norm(draw):
+    """In training without running statistics, which a call would change: their own test has those."""
+    x = _images(draw, 0, draw(st.sampled_from([1, 3, 19, 150])))
+    x = np.concatenate([x, x[:0]] if x.ndim > 2 and x.shape[2] > 1 else [x, x + 1, x[:1] - 2])
+    shape = x.shape[1:2]
+    weights = _weights(draw, shape, x.dtype, 2)
+    training = draw(st.booleans())
+    running = None, None
+    if not training:
+        running = draw(arrays(shape, x.dtype)), np.abs(draw(arrays(shape, x.dtype)))
+    return (x, *weights, *running), {"training": training, "eps": draw(EPS)}
+
+
 PROBLEMS = {
     "conv2d": conv2d(),
     "matmul": matmul(),
     "linear": linear(),
     "max_pool2d": _pool(st.just({})),
     "avg_pool2d": _pool(st.fixed_dictionaries({"count_include_pad": st.booleans()})),
+    "lp_pool2d": _pool(st.fixed_dictionaries({"p": st.sampled_from([1, 2, 2.0, 3, 4])})),
+    "adaptive_avg_pool2d": adaptive(),
+    "adaptive_max_pool2d": adaptive(),
+    "max_unpool2d": unpool(),
     "relu": _elementwise(),
     "leaky_relu": leaky_relu(),
     "exp": _elementwise(15.0),
@@ -222,10 +338,17 @@ PROBLEMS = {
     "cross_entropy": cross_entropy(),
     "mse": mse(),
     "dropout": dropout(),
+    "layer_norm": _row_norm(2),
+    "rms_norm": _row_norm(1),
+    "group_norm": group_norm(),
+    "instance_norm": instance_norm(),
+    "batch_norm": batch_norm(),
 }
 # Rungs that do some problems only draw theirs.
 ONLY = {("conv2d", name): conv2d(plain=True) for name in ("winograd_2x2", "winograd_4x4")}
 ONLY["conv2d", "few"] = conv2d(few=True)
+ONLY["lp_pool2d", "register"] = _pool(st.fixed_dictionaries({"p": st.just(2)}))
+ONLY["conv2d", "depthwise"] = depthwise()
 
 
 def problems(ladder, rung):

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 import kernels
-from bench import errors
+from bench import check, errors
 from kernels.conv.winograd import error
 from kernels.core import precision, simd
 from kernels.core.simd import width
 
-PARTIAL = ["few"]  # rungs that refuse some problems
+PARTIAL = ["few", "depthwise"]  # rungs that refuse some problems
 RUNGS = [r.name for r in kernels.ladder("conv2d") if r.growth is None and r.name not in PARTIAL]
 WINOGRAD = [rung.name for rung in kernels.ladder("conv2d") if rung.growth]
 
@@ -443,3 +443,89 @@ def test_blocks_of_precision_that_threads_open_at_once_leave_no_trace():
     with one, other:
         assert precision.strict()
     assert not precision.strict()
+
+
+DEPTHWISE = [  # images, channels, size, filters a channel, side, options
+    (2, 3, (9, 20), 1, 3, {"padding": 1}),
+    (1, 2, (30, 28), 2, 5, {"padding": ((2, 1), (0, 3)), "stride": 2}),
+    (2, 2, (8, 35), 1, 7, {"padding": 3, "stride": 2}),
+    (3, 1, (7, 7), 3, 7, {"padding": (5, 2)}),
+]
+
+
+@pytest.mark.parametrize(("n", "c", "size", "many", "side", "options"), DEPTHWISE)
+def test_depthwise_is_pytorchs(n, c, size, many, side, options, rng):
+    torch = pytest.importorskip("torch")
+    x, w = rng.standard_normal((n, c, *size)), rng.standard_normal((c * many, 1, side, side))
+    b, options = rng.standard_normal(c * many), {**options, "groups": c}
+    tensors = [torch.from_numpy(a).requires_grad_() for a in (x, w, b)]
+    padding = options["padding"]
+    above, left = padding if isinstance(padding, tuple) else (padding, padding)
+    around = [
+        p for each in (left, above) for p in (each if isinstance(each, tuple) else (each,) * 2)
+    ]
+    padded = torch.nn.functional.pad(tensors[0], around)
+    want = torch.nn.functional.conv2d(
+        padded, *tensors[1:], stride=options.get("stride", 1), groups=c
+    )
+    got = kernels.conv2d(x, w, b, **options, algorithm="depthwise")
+    np.testing.assert_allclose(got, want.detach(), atol=1e-12)
+    dy = rng.standard_normal(got.shape)
+    want.backward(torch.from_numpy(dy))
+    grads = kernels.conv2d_backward(dy, x, w, **options, needs=("x", "w"), algorithm="depthwise")
+    for grad, tensor in zip(grads, tensors[:2]):
+        np.testing.assert_allclose(grad, tensor.grad, atol=1e-11)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+@pytest.mark.parametrize("side", [3, 5, 7])
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("padding", [0, 1])
+def test_depthwise_keeps_what_is_not_finite_in_its_own_windows(bad, side, stride, padding, rng):
+    options = {"stride": stride, "padding": padding, "groups": 3}
+    w = rng.standard_normal((3, 1, side, side)).astype(np.float32)
+    direction, reference = {}, kernels.ladder("conv2d").reference
+    for place in ((0, 0, 0), (1, 0, 19), (2, 20, 0), (0, 9, 16), (1, 20, 34), (2, 1, 33)):
+        x = rng.standard_normal((2, 3, 21, 35)).astype(np.float32)
+        x[(1, *place)] = bad
+        y = kernels.conv2d(x, w, **options, algorithm="depthwise")
+        dy = rng.standard_normal(y.shape).astype(np.float32)
+        wild = rng.standard_normal(y.shape).astype(np.float32)
+        wild[(0, *(i % n for i, n in zip(place, y.shape[1:])))] = bad
+        direction["forward"] = y, (x, w)
+        call = {**options, "algorithm": "depthwise"}
+        direction["dx"] = kernels.conv2d_backward(wild, x, w, **call, needs=("x",)), (wild, x, w)
+        direction["dw"] = kernels.conv2d_backward(dy, x, w, **call, needs=("w",)), (dy, x, w)
+        for name, (got, arrays) in direction.items():
+            with np.errstate(invalid="ignore"):
+                judged = reference(name)(*arrays, **options)
+                assert check.ratio(got, judged) <= 1, (name, place)
+
+
+def test_depthwise_weights_of_large_planes_in_float32(rng):
+    dy, x = (rng.uniform(0, 1, (8, 2, 112, 112)).astype(np.float32) for _ in range(2))
+    w, options = np.zeros((2, 1, 3, 3), np.float32), {"padding": 1, "groups": 2}
+    got = kernels.conv2d_backward(dy, x, w, **options, needs=("w",), algorithm="depthwise")
+    assert check.ratio(got, kernels.ladder("conv2d").reference("dw")(dy, x, w, **options)) <= 1
+
+
+@pytest.mark.parametrize(
+    ("x", "w", "options", "reason"),
+    [
+        ((1, 4, 9, 9), (4, 2, 3, 3), {"groups": 2}, "a channel a group, not 2"),
+        ((1, 4, 9, 9), (4, 1, 3, 5), {"groups": 4}, r"7×7, not 3×5"),
+        ((1, 4, 9, 9), (4, 1, 3, 3), {"groups": 4, "stride": (1, 2)}, r"not 1×2"),
+        ((1, 4, 9, 9), (4, 1, 3, 3), {"groups": 4, "dilation": 2}, r"not dilated by 2×2"),
+    ],
+)
+def test_depthwise_says_what_it_is_not_for(x, w, options, reason):
+    with pytest.raises(ValueError, match=reason):
+        kernels.conv2d(np.zeros(x), np.zeros(w), **options, algorithm="depthwise")
+
+
+@pytest.mark.parametrize("direction", ["forward", "dx", "dw"])
+def test_depthwise_is_what_auto_takes_for_a_channel_a_group(direction, rng):
+    x, w = rng.standard_normal((2, 8, 28, 28)), rng.standard_normal((8, 1, 3, 3))
+    args = (x, w) if direction == "forward" else (np.zeros((2, 8, 26, 26)), x, w)
+    plan = kernels.ladder("conv2d").plan(*args, groups=8, direction=direction)
+    assert plan.rung.name == "depthwise"

@@ -19,6 +19,8 @@ CASES = {
     "MaxPool2d": ((3,), {"stride": 2, "padding": 1, "ceil_mode": True}, (2, 4, 9, 8)),
     "MaxPool2d-wide": ((17, 1), {}, (2, 4, 19, 18)),
     "AvgPool2d": ((3, 2, 1), {"count_include_pad": False}, (2, 4, 9, 8)),
+    "AdaptiveAvgPool2d": (((3, None),), {}, (2, 4, 9, 8)),
+    "LPPool2d": ((2, (3, 2), 2), {"ceil_mode": True}, (2, 4, 9, 8)),
     "Linear": ((5, 3), {}, (2, 4, 5)),
     "Linear-bare": ((5, 3, False), {}, (7, 5)),
     "ReLU": ((), {}, (3, 4)),
@@ -28,6 +30,17 @@ CASES = {
     "Sigmoid": ((), {}, (3, 4)),
     "Tanh": ((), {}, (3, 4)),
     "Softmax": ((1,), {}, (3, 4, 2)),
+    "LayerNorm": (((4, 8),), {}, (2, 9, 4, 8)),
+    "LayerNorm-weight": ((8, 1e-3, True, False), {}, (2, 4, 8)),
+    "LayerNorm-bare": ((8,), {"elementwise_affine": False}, (2, 4, 8)),
+    "RMSNorm": ((8,), {}, (2, 4, 8)),
+    "RMSNorm-bare": (((4, 8), 1e-3, False), {}, (2, 4, 8)),
+    "GroupNorm": ((2, 4), {}, (2, 4, 9, 8)),
+    "GroupNorm-bare": ((4, 4, 1e-3, False), {}, (3, 4, 7)),
+    "InstanceNorm2d": ((4,), {}, (2, 4, 9, 8)),
+    "InstanceNorm2d-affine": ((4, 1e-3), {"affine": True}, (2, 4, 9, 8)),
+    "BatchNorm1d-untracked": ((4,), {"track_running_stats": False}, (9, 4)),
+    "BatchNorm2d-bare": ((4, 1e-3, 0.1, False, False), {}, (2, 4, 9, 8)),
     "Flatten": ((), {}, (3, 4, 2)),
     "Flatten-part": ((0, 1), {}, (3, 4, 2)),
 }
@@ -44,6 +57,7 @@ def test_layer_as_pytorch(case, rng):
     args, options, shape = CASES[case]
     name = case.split("-")[0]
     extra = {"dtype": np.float64, "rng": 1} if name in ("Conv2d", "Linear") else {}
+    extra = {"dtype": np.float64} if "Norm" in name else extra
     ours = getattr(layers, name)(*args, **options, **extra)
     theirs = getattr(torch.nn, name)(*args, **options).double()
     state = {key: torch.tensor(value) for key, value in ours.state_dict().items()}
@@ -90,6 +104,91 @@ def test_loss_as_pytorch(name, options, rng):
     vt.sum().backward()
     dx = loss.backward(np.ones_like(value) if value.ndim else 1.0, cache)
     np.testing.assert_allclose(dx, xt.grad.numpy(), rtol=1e-11, atol=1e-13)
+
+
+@pytest.mark.parametrize("momentum", [0.1, None])
+@pytest.mark.parametrize(
+    ("name", "shape"), [("BatchNorm1d", (6, 4)), ("BatchNorm2d", (3, 4, 5, 2))]
+)
+def test_batch_norm_in_training_and_inference_as_pytorch(name, shape, momentum, rng, tmp_path):
+    torch = pytest.importorskip("torch")
+    ours = getattr(layers, name)(4, 1e-3, momentum, dtype=np.float64)
+    theirs = getattr(torch.nn, name)(4, 1e-3, momentum).double()
+    ours.weight.data[:] = rng.standard_normal(4)
+    theirs.load_state_dict({key: torch.tensor(v) for key, v in ours.state_dict().items()})
+    assert list(ours.state_dict()) == list(theirs.state_dict())
+    for mode in (True, True, True, False):
+        ours.train(mode)
+        theirs.train(mode)
+        x, dy = rng.standard_normal((2, *shape)) + 2
+        y, cache = ours.forward(x)
+        xt = tensor(x)
+        yt = theirs(xt)
+        np.testing.assert_allclose(y, yt.detach().numpy(), rtol=1e-11, atol=1e-12)
+        ours.zero_grad()
+        theirs.zero_grad()
+        dx = ours.backward(dy, cache)
+        yt.backward(torch.tensor(dy))
+        np.testing.assert_allclose(dx, xt.grad.numpy(), rtol=1e-10, atol=1e-12)
+        np.testing.assert_allclose(ours.weight.grad, theirs.weight.grad.numpy(), rtol=1e-10)
+        for key, value in theirs.state_dict().items():
+            np.testing.assert_allclose(ours.state_dict()[key], value.numpy(), rtol=1e-11)
+    np.testing.assert_array_equal(ours(x), y)  # a plain call is inference, in training too
+    np.testing.assert_array_equal(ours.train()(x), y)
+    assert int(ours.num_batches_tracked.data) == 3
+    model = layers.Sequential(ours)
+    layers.save(tmp_path / "model", model)
+    fresh = layers.Sequential(getattr(layers, name)(4, 1e-3, momentum, dtype=np.float64))
+    layers.load(tmp_path / "model", fresh)
+    for key, value in model.state_dict().items():
+        np.testing.assert_array_equal(fresh.state_dict()[key], value)
+        assert fresh.state_dict()[key].dtype == value.dtype
+    copied = copy.deepcopy(model)
+    model.forward(x)
+    assert int(copied[0].num_batches_tracked.data) == 3
+    assert [key for key, _ in model.named_parameters()] == ["0.weight", "0.bias"]
+    state = model.state_dict()
+    with pytest.raises(TypeError, match=r"num_batches_tracked.*expected integers"):
+        model.load_state_dict({**state, "0.num_batches_tracked": np.ones(())})
+    with pytest.raises(ValueError, match=r"running_mean.*expected shape \(4,\)"):
+        model.load_state_dict({**state, "0.running_mean": np.ones(3)})
+    for key, value in state.items():
+        np.testing.assert_array_equal(model.state_dict()[key], value)
+
+
+def test_threads_share_a_batch_norm():
+    layer = layers.BatchNorm1d(8, momentum=None)
+    batches = [np.full((4, 8), i, np.float32) for i in range(32)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(layer.forward, batches))
+    assert int(layer.num_batches_tracked.data) == 32
+    np.testing.assert_allclose(layer.running_mean.data, np.full(8, 15.5), rtol=1e-5)
+
+
+def test_normalisations_bad_input():
+    x = np.zeros((2, 4, 3, 3), np.float32)
+    for match, call in [
+        (r"num_groups.*got 3", lambda: layers.GroupNorm(3, 4)),
+        (r"track_running_stats", lambda: layers.InstanceNorm2d(4, track_running_stats=True)),
+        (r"eps.*nan", lambda: layers.LayerNorm(4, math.nan)),
+        (r"normalized_shape", lambda: layers.LayerNorm(())),
+        (r"momentum.*2", lambda: layers.BatchNorm2d(4, momentum=2)),
+        (r"num_features", lambda: layers.BatchNorm2d(0)),
+        (r"x: expected 4 dimensions, got 3", lambda: layers.BatchNorm2d(4)(x[0])),
+        (r"x: expected 2 or 3 dimensions, got 4", lambda: layers.BatchNorm1d(4)(x)),
+        (r"x: expected 5 channels, got shape \(2, 4", lambda: layers.BatchNorm2d(5).forward(x)),
+        (r"x: expected 5 channels", lambda: layers.InstanceNorm2d(5)(x)),
+        (r"x: expected 6 channels", lambda: layers.GroupNorm(2, 6)(x)),
+        (r"normalized_shape", lambda: layers.RMSNorm(4)(x)),
+    ]:
+        with pytest.raises(ValueError, match=match):
+            call()
+    layer = layers.BatchNorm2d(4)
+    with pytest.raises(ValueError, match="more than 1 value"):
+        layer.forward(x[:1, :, :1, :1])
+    assert int(layer.num_batches_tracked.data) == 0
+    assert "track_running_stats=True" in repr(layer)
+    assert layer.backward_parameters(*layer.forward(x)) is None
 
 
 def network(rng=0, dtype=np.float64):
@@ -484,6 +583,9 @@ BAD = [
     (lambda: layers.Linear(4, -1), ValueError, "out_features.*-1"),
     (lambda: layers.MaxPool2d(2, stride=-2), ValueError, "stride.*-2"),
     (lambda: layers.AvgPool2d("2"), TypeError, "kernel_size"),
+    (lambda: layers.LPPool2d(0, 2), ValueError, "norm_type"),
+    (lambda: layers.AdaptiveAvgPool2d((2, 0)), ValueError, "output_size"),
+    (lambda: layers.AdaptiveAvgPool2d("2"), TypeError, "output_size"),
     (lambda: layers.Dropout(1.5), ValueError, "p: .*1.5"),
     (lambda: layers.Softmax("last"), TypeError, "dim.*last"),
     (lambda: layers.GELU("erf"), ValueError, "approximate.*erf"),

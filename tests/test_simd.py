@@ -159,6 +159,7 @@ def memory(a, c, ints, small, count):
     simd.put_vector_between(high, c, 180, 2 - count, count - 1)
     simd.put_vector(simd.vector_between(a, 60 - count, 2 - count, count, -np.inf), c, 200)
     simd.put_vector(simd.vector_apart(a, 3, 3, 2 - count, count, 9), c, 230)
+    simd.put_vector_apart(low, c, 260, 4, count - 3, count)
     part = simd.vector_part(a, 5, count)
     at = 2 * simd.lanes(a)
     simd.put_vector_part(part * simd.splat(3, a), c, at, count - 1)

@@ -2,7 +2,8 @@
 
 Each is a sum of what the rung does: a start, multiplies in whole register tiles, elements that are copied,
 turned round, transformed or packed. The factors were fitted to 36 problems, on two threads of a Zen 5 (median
-of prediction over measurement 0.97 to 1.0, quartiles 0.7 to 1.2), those of `few` to 200 on one; what matters is where two rungs cross. They
+of prediction over measurement 0.97 to 1.0, quartiles 0.7 to 1.2), those of `few` to 200 on one, those of `depthwise` to
+ten on a Zen 4, multiplies at the Zen 5's rate; what matters is where two rungs cross. They
 read shapes, options, dtype and vector width, never the data or the number of threads.
 """
 
@@ -121,6 +122,20 @@ def few(p, direction):
     outputs = p.n * p.groups * _up(p.k // p.groups, simd.ROWS) * p.oh * _up(p.ow, width)
     copied = (0.07 if p.stride[1] == 1 else 0.23) * p.n * p.c * p.h * p.w
     return 15000 + 2.3 * _multiplied(p, outputs * p.taps) + 4 * outputs / simd.ROWS / width + copied
+
+
+def depthwise(p, direction):
+    """Strips one vector wide, their beginnings, and the bytes."""
+    wide = simd.lanes_of(p.dtype)
+    across, rows = (p.w, p.h) if direction == "dx" else (p.ow, p.oh)
+    if direction == "dx" and p.stride[0] == 2:
+        strips, rows = 2 * -(-across // (2 * wide)), rows / 2
+    else:
+        strips = -(-across // wide)
+    strips *= p.n * p.k
+    multiplied = _multiplied(p, strips * rows * wide * p.r * p.s)
+    turned = 0.8 * strips * rows if p.stride[0] == 2 and direction != "dx" else 0  # columns sorted
+    return 12100 + 2.4 * multiplied + turned + 4 * strips + 0.0015 * p.bytes(direction)
 
 
 def winograd(m):

@@ -1,6 +1,17 @@
 """The rungs of conv2d."""
 
-from kernels.conv import costs, direct, few, im2col, naive, parallel, register, reordered, winograd
+from kernels.conv import (
+    costs,
+    depthwise,
+    direct,
+    few,
+    im2col,
+    naive,
+    parallel,
+    register,
+    reordered,
+    winograd,
+)
 from kernels.core.ladder import Ladder, Pack, Rung
 
 
@@ -87,6 +98,14 @@ CONV2D = Ladder(
             costs.few,
             refuses=few.refuses,
             scratch=few.scratch,
+        ),
+        Rung(
+            "depthwise",
+            "a channel a group: a row of x in vectors serves R rows of y in registers",
+            "few",
+            {"forward": depthwise.conv2d, "dx": depthwise.dx, "dw": depthwise.dw},
+            costs.depthwise,
+            refuses=depthwise.refuses,
         ),
         _winograd(
             "winograd_2x2", 2, "fewer multiplies: 16 for 2×2 outputs instead of 36", "direct"

@@ -127,14 +127,10 @@ class _LazyCache(caching._Cache):
 def _compile(
     py_func: Callable, *, fastmath: Any, parallel: bool = False, inline: bool = False
 ) -> Any:
-    dispatcher: Any = njit(
-        fastmath=fastmath,
-        parallel=parallel,
-        forceinline=inline,
-        _nrt=not inline,  # what allocates nothing need not count who holds its arrays
-        nogil=True,
-        error_model="numpy",
-    )(py_func)
+    flags: dict[str, Any] = {"fastmath": fastmath, "parallel": parallel, "forceinline": inline}
+    if inline:
+        flags["_nrt"] = False  # what allocates nothing need not count who holds its arrays
+    dispatcher: Any = njit(nogil=True, error_model="numpy", **flags)(py_func)
     if not getattr(
         config, "DISABLE_JIT", False
     ):  # with NUMBA_DISABLE_JIT=1 the loops run as plain Python

@@ -10,7 +10,7 @@ Sums go `DEEP` elements at a time, then over these: in order, a long row would l
 """
 
 from kernels.core import jit, simd, vecmath
-from kernels.core.rows import LEAST, put
+from kernels.core.softmax import LEAST, put
 
 PANEL = 4  # vectors of neighbouring rows
 DEEP = 64  # elements of a row that are summed at a time

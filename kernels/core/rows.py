@@ -1,196 +1,134 @@
-"""Rows: their largest element, sums, exponentials, softmax. What softmax, losses, attention and norms share.
+"""Mean and variance of neighbours in memory, in vectors, without cancellation.
 
-A row is `count` neighbours of a flat array from `start` on: whole vectors, then what is left of one. A
-softmax's row is read from memory once and then lies in a cache for the other passes,
+    moments: mean = Σ x / M and Σ (x − mean)², read from memory once, 3 operations and one more an element
 
-    m = max x,    Σ = Σ exp(x − m),    y = exp(x − m)/Σ
+The data are taken in blocks of `BLOCK` elements, which stay in the first-level cache. The mean of a block's
+first quarter is a guess g, and Σ d and Σ d² of all of it about the guess give
 
-which cost, 1024 float32 in the second cache, 0.03, 0.18 and 0.03 ns an element, and 0.06 between them. The
-exponentials wait in a `room` of one row, which stays in the cache, so that each element of y is written once,
-past the caches where y is large. Keeping a running maximum and rescaling the sum where it grows (Milakov and Gimelshein) saves the
-first pass, and computes the exponentials twice; it is for rows that no cache holds.
+    mean = g + Σ d / n        squares = Σ d² − (Σ d)² / n
 
-Sums run in vectors, `BLOCK` elements at a time, and over blocks in float64: LANES sums of at most
-BLOCK/LANES terms lose less than a sum in order. Rows whose elements lie apart: `core.panels`.
+where no more than a factor cancels (`guess` says why). Blocks are merged in float64: the mean
+moves by the difference δ of the two means times the newcomer's share, the squares add up, and δ²·n·m / (n + m)
+more. So a float32 array a million times as far from zero as it is wide has its variance to six digits, and
+one that is constant has a variance of exactly 0. Deviations beyond 1.8e19 overflow a float32 when squared.
 
-A NaN, a +inf or nothing but −inf makes a NaN of the sum, and so of all of the row.
-
-Source: Milakov and Gimelshein, "Online normalizer calculation for softmax", arXiv 1805.02867.
+Source: Chan, Golub and LeVeque, "Algorithms for Computing the Sample Variance: Analysis and
+Recommendations", The American Statistician 37(3), 1983: (1.7), the two-pass algorithm corrected, and
+(2.1), merging.
 """
 
-from kernels.core import jit, simd, vecmath
-from kernels.core.simd.bits import of
-from kernels.core.simd.streaming import put_streaming
+from kernels.core import jit, simd, stack
 
-BLOCK = 2048  # elements of a row that are summed in vectors
-LEAST = -float("inf")
+BLOCK = 4096  # elements: 16 or 32 KB, which a first-level cache of 32 or 48 KB still holds
+SAMPLE = 64  # elements: what the sums take at a time
 
 
 @jit.inlined
-def largest(x, start, count):
-    """Return the largest element, of four vectors' worth at a time; what it is where one is NaN is not said."""
-    step = simd.lanes(x)
-    end = start + count
-    a = simd.splat(LEAST, x)
-    b, c, d = a, a, a
-    i = start
-    while i + 4 * step <= end:
-        a = vecmath.at_least(simd.vector(x, i), a)
-        b = vecmath.at_least(simd.vector(x, i + step), b)
-        c = vecmath.at_least(simd.vector(x, i + 2 * step), c)
-        d = vecmath.at_least(simd.vector(x, i + 3 * step), d)
-        i += 4 * step
-    a, c = vecmath.at_least(a, b), vecmath.at_least(c, d)
-    while i < end:
-        a = vecmath.at_least(simd.vector_between(x, i, 0, end - i, LEAST), a)
-        i += step
-    return simd.largest_of(vecmath.at_least(a, c))
+def sum_about(x, start, strips, stride, length, shift, mask):
+    """Σ (x − shift) over `strips` stretches of x that begin `stride` apart; `mask` holds ones."""
+    lanes = simd.lanes(x)
+    a, b, c, d = simd.splat(0, x), simd.splat(0, x), simd.splat(0, x), simd.splat(0, x)
+    for strip in range(strips):
+        i = start + strip * stride
+        end = i + length
+        while i + 4 * lanes <= end:
+            a = a + (simd.vector(x, i) - shift)
+            b = b + (simd.vector(x, i + lanes) - shift)
+            c = c + (simd.vector(x, i + 2 * lanes) - shift)
+            d = d + (simd.vector(x, i + 3 * lanes) - shift)
+            i += 4 * lanes
+        while i + lanes <= end:
+            a = a + (simd.vector(x, i) - shift)
+            i += lanes
+        if i < end:  # absent lanes: 0 − shift · 0
+            inside = simd.vector_part(mask, 0, end - i)
+            b = b + simd.fma(inside, -shift, simd.vector_part(x, i, end - i))
+    return simd.sum_of((a + b) + (c + d))
 
 
 @jit.inlined
-def put(value, y, i, stream):
-    """Write a vector, past the caches where `stream`."""
-    if stream:
-        put_streaming(value, y, i)
-    else:
-        simd.put_vector(value, y, i)
-
-
-@jit.inlined
-def exp_sum(x, start, count, top, room, at):
-    """Fill `count` elements of the room from `at` on with exp(x − top); return their sum, in float64."""
-    step = simd.lanes(x)
-    total = 0.0
-    for low in range(0, count, BLOCK):
-        end = min(low + BLOCK, count)
-        part = simd.splat(0.0, x)
-        i = low
-        while i + step <= end:
-            e = vecmath.exp(simd.vector(x, start + i) - top)
-            simd.put_vector(e, room, at + i)
-            part = part + e
-            i += step
+def squares_about(x, start, strips, stride, length, shift, mask):
+    """Σ (x − shift) and Σ (x − shift)², as `sum_about`."""
+    lanes = simd.lanes(x)
+    a, b, c, d = simd.splat(0, x), simd.splat(0, x), simd.splat(0, x), simd.splat(0, x)
+    aa, bb, cc, dd = simd.splat(0, x), simd.splat(0, x), simd.splat(0, x), simd.splat(0, x)
+    for strip in range(strips):
+        i = start + strip * stride
+        end = i + length
+        while i + 4 * lanes <= end:
+            v = simd.vector(x, i) - shift
+            a = a + v
+            aa = simd.fma(v, v, aa)
+            v = simd.vector(x, i + lanes) - shift
+            b = b + v
+            bb = simd.fma(v, v, bb)
+            v = simd.vector(x, i + 2 * lanes) - shift
+            c = c + v
+            cc = simd.fma(v, v, cc)
+            v = simd.vector(x, i + 3 * lanes) - shift
+            d = d + v
+            dd = simd.fma(v, v, dd)
+            i += 4 * lanes
+        while i + lanes <= end:
+            v = simd.vector(x, i) - shift
+            a = a + v
+            aa = simd.fma(v, v, aa)
+            i += lanes
         if i < end:
-            e = vecmath.exp(simd.vector_between(x, start + i, 0, end - i, LEAST) - top)
-            simd.put_vector_part(e, room, at + i, end - i)
-            part = part + e
-        total += simd.sum_of(part)
-    return total
+            inside = simd.vector_part(mask, 0, end - i)
+            v = simd.fma(inside, -shift, simd.vector_part(x, i, end - i))
+            b = b + v
+            bb = simd.fma(v, v, bb)
+    return simd.sum_of((a + b) + (c + d)), simd.sum_of((aa + bb) + (cc + dd))
+
+
+@jit.exact
+def moments(x, start, strips, stride, length, centred):
+    """Mean and Σ (x − mean)² of `strips` stretches that begin `stride` apart, in float64.
+
+    Not centred: 0 and Σ x².
+    """
+    together = max(1, BLOCK // length)  # short stretches share a block, long ones are cut
+    count, mean, squares = 0, 0.0, 0.0
+    mask = stack.empty(16, x)
+    for lane in range(16):
+        mask[lane] = 1
+    for strip in range(0, strips, together):
+        several = min(together, strips - strip)
+        for low in range(0, length, BLOCK):
+            at, width = start + strip * stride + low, min(BLOCK, length - low)
+            n = several * width
+            share = 1.0 / n
+            shift = x.dtype.type(0)
+            if centred:
+                shift = guess(x, at, several, stride, width, mask)
+            plain, square = squares_about(x, at, several, stride, width, shift, mask)
+            if not centred:
+                squares += square
+                continue
+            spread = square - plain * (plain * share)
+            spread = 0.0 if spread < 0 else spread  # a NaN stays
+            middle = shift + plain * share
+            if count == 0:
+                mean, squares = middle, spread
+            else:
+                delta, part = middle - mean, n / (count + n)
+                mean += delta * part
+                squares += spread + delta * delta * (count * part)
+            count += n
+    return mean, squares
 
 
 @jit.inlined
-def exp_total(x, start, count, top):
-    """Return Σ exp(x − top), in float64."""
-    step = simd.lanes(x)
-    total = 0.0
-    for low in range(start, start + count, BLOCK):
-        end = min(low + BLOCK, start + count)
-        part = simd.splat(0.0, x)
-        i = low
-        while i + step <= end:
-            part = part + vecmath.exp(simd.vector(x, i) - top)
-            i += step
-        if i < end:
-            part = part + vecmath.exp(simd.vector_between(x, i, 0, end - i, LEAST) - top)
-        total += simd.sum_of(part)
-    return total
+def guess(x, start, strips, stride, length, mask):
+    """Mean of the first quarter of a block, rounded to x's dtype.
 
-
-@jit.inlined
-def total_of(x, start, count):
-    """Return Σ x, in float64."""
-    step = simd.lanes(x)
-    total = 0.0
-    for low in range(start, start + count, BLOCK):
-        end = min(low + BLOCK, start + count)
-        a = simd.splat(0.0, x)
-        b = a
-        i = low
-        while i + 2 * step <= end:
-            a = a + simd.vector(x, i)
-            b = b + simd.vector(x, i + step)
-            i += 2 * step
-        while i < end:
-            a = a + simd.vector_part(x, i, end - i)
-            i += step
-        total += simd.sum_of(a + b)
-    return total
-
-
-@jit.inlined
-def product_of(x, z, start, count):
-    """Return Σ x·z, in float64."""
-    step = simd.lanes(x)
-    total = 0.0
-    for low in range(start, start + count, BLOCK):
-        end = min(low + BLOCK, start + count)
-        a = simd.splat(0.0, x)
-        b = a
-        i = low
-        while i + 2 * step <= end:
-            a = simd.fma(simd.vector(x, i), simd.vector(z, i), a)
-            b = simd.fma(simd.vector(x, i + step), simd.vector(z, i + step), b)
-            i += 2 * step
-        while i < end:
-            left = end - i
-            a = simd.fma(simd.vector_part(x, i, left), simd.vector_part(z, i, left), a)
-            i += step
-        total += simd.sum_of(a + b)
-    return total
-
-
-@jit.inlined
-def softmax(x, start, count, room, at, y, stream):
-    """Fill a row of y; the room, `count` elements of it from `at` on, may be that row itself."""
-    total = exp_sum(x, start, count, largest(x, start, count), room, at)
-    factor = simd.splat(1.0 / total, y)
-    step = simd.lanes(y)
-    i = 0
-    while i + step <= count:
-        put(simd.vector(room, at + i) * factor, y, start + i, stream)
-        i += step
-    left = count - i
-    simd.put_vector_part(simd.vector_part(room, at + i, left) * factor, y, start + i, left)
-
-
-@jit.inlined
-def softmax_dx(dy, y, start, count, dx, stream):
-    """Fill a row of dx."""
-    total = simd.splat(product_of(dy, y, start, count), dx)
-    step = simd.lanes(dx)
-    i = start
-    while i + step <= start + count:
-        put(simd.vector(y, i) * (simd.vector(dy, i) - total), dx, i, stream)
-        i += step
-    left = start + count - i
-    last = simd.vector_part(y, i, left) * (simd.vector_part(dy, i, left) - total)
-    simd.put_vector_part(last, dx, i, left)
-
-
-@jit.inlined
-def log_softmax(x, start, count, y, stream):
-    """Fill a row of y."""
-    top = largest(x, start, count)
-    less = simd.splat(vecmath.log(of(top, exp_total(x, start, count, top))), y)
-    step = simd.lanes(y)
-    i = start
-    while i + step <= start + count:
-        put((simd.vector(x, i) - top) - less, y, i, stream)
-        i += step
-    left = start + count - i
-    simd.put_vector_part((simd.vector_part(x, i, left) - top) - less, y, i, left)
-
-
-@jit.inlined
-def log_softmax_dx(dy, y, start, count, dx, stream):
-    """Fill a row of dx."""
-    less = simd.splat(-total_of(dy, start, count), dx)
-    step = simd.lanes(dx)
-    i = start
-    while i + step <= start + count:
-        e = vecmath.exp(simd.vector(y, i))
-        put(simd.fma(e, less, simd.vector(dy, i)), dx, i, stream)
-        i += step
-    left = start + count - i
-    last = vecmath.exp(simd.vector_part(y, i, left))
-    simd.put_vector_part(simd.fma(last, less, simd.vector_part(dy, i, left)), dx, i, left)
+    It may be as wrong as the data like. If it is δ from the mean, then Σ (x − mean)² is at least n/4 · δ²,
+    for the quarter's own elements are δ away on average; so Σ d² = Σ (x − mean)² + n·δ² is at most five
+    times the first, and no more than that factor is lost in the difference.
+    """
+    if strips == 1:
+        length = min(length, (length + 4 * SAMPLE - 1) // (4 * SAMPLE) * SAMPLE)
+    strips = (strips + 3) // 4
+    total = sum_about(x, start, strips, stride, length, x[start], mask)
+    return x.dtype.type(x[start] + total / (strips * length))

@@ -1,6 +1,6 @@
 """Rung 1: rows in vectors, or chunks of elements, over threads; their losses are then added in order by one.
 
-A row whose classes lie side by side is gone over with `core.rows`, without a call of the C library; one that
+A row whose classes lie side by side is gone over with `core.softmax`, without a call of the C library; one that
 lies across, by the loop of `naive`.
 
 A chunk is `CHUNK` elements whatever the number of threads, and each chunk's sum has a place of its
@@ -12,7 +12,8 @@ Measured on one core of a Zen 4, float32, 4096×1024: forward 25 ms by `naive`, 
 import numpy as np
 from numba import prange
 
-from kernels.core import jit, rows, simd, vecmath
+from kernels.core import jit, simd, vecmath
+from kernels.core import softmax as rows
 from kernels.loss import naive
 
 CHUNK = 8192

@@ -7,6 +7,8 @@ x (N, C, H, W), y (N, C, OH, OW); R·S comparisons or additions a window, and ea
 the least. Taps on padding take no part in a maximum and add nothing to a sum. The first of equal
 values wins; a NaN beats every number, and a later NaN an earlier one, as in PyTorch.
 
+    root: y[n, c, oh, ow] = (R·S / how many count · Σ of the same taps' pth powers)^(1/p)
+
 The gradients gather: an input asks each window that it lies in whether it won there, or for its share
 of the mean, so no two threads ever write one address.
 """
@@ -77,10 +79,14 @@ def max_dx_point(dy, indices, n, c, ih, iw, kernel, stride, padding, dilation, w
 
 
 @jit.exact
-def max_dx(dy, indices, kernel, stride, padding, dilation, window, dx):
-    """Fill dx, one input at a time."""
+def max_dx(dy, indices, kernel, stride, padding, dilation, window, lost, dx):
+    """Fill dx, one input at a time, and lost (N, C): how many indices are no tap of their windows."""
     for n in range(dx.shape[0]):
         for c in range(dx.shape[1]):
+            plane = indices[n, c]
+            lost[n, c] = count_bad(
+                plane, kernel, stride, padding, dilation, dx.shape[2], dx.shape[3], window
+            )
             for ih in range(dx.shape[2]):
                 for iw in range(dx.shape[3]):
                     dx[n, c, ih, iw] = max_dx_point(
@@ -176,11 +182,82 @@ def is_tap(index, oh, ow, kernel, stride, padding, dilation, height, width, wind
 
 
 @jit.exact
-def first_bad_index(plane, kernel, stride, padding, dilation, height, width, window):
-    """Flat position in a plane of indices of the first that is no tap of its window; −1 if none."""
+def count_bad(plane, kernel, stride, padding, dilation, height, width, window):
+    """Count the indices of a plane that are no tap of their windows."""
+    bad = 0
     for oh in range(plane.shape[0]):
         for ow in range(plane.shape[1]):
             index = np.int64(plane[oh, ow])
-            if not is_tap(index, oh, ow, kernel, stride, padding, dilation, height, width, window):
-                return oh * plane.shape[1] + ow
-    return -1
+            bad += not is_tap(
+                index, oh, ow, kernel, stride, padding, dilation, height, width, window
+            )
+    return bad
+
+
+@jit.exact
+def first_bad(indices, kernel, stride, padding, dilation, height, width, window):
+    """Return where the first index is that is no tap of its window: (n, c, oh, ow)."""
+    for n in range(indices.shape[0]):
+        for c in range(indices.shape[1]):
+            for oh in range(indices.shape[2]):
+                for ow in range(indices.shape[3]):
+                    index = np.int64(indices[n, c, oh, ow])
+                    if not is_tap(
+                        index, oh, ow, kernel, stride, padding, dilation, height, width, window
+                    ):
+                        return n, c, oh, ow
+    return -1, -1, -1, -1
+
+
+@jit.exact
+def lp_pool2d(x, kernel, stride, padding, dilation, limits, p, y):
+    """Fill y with roots: (R·S times the mean of xᵖ)^(1/p), one window at a time."""
+    for n in range(y.shape[0]):
+        for c in range(y.shape[1]):
+            for oh in range(y.shape[2]):
+                high = divisor(oh, 0, kernel, stride, padding, dilation, x.shape[2], limits, True)
+                for ow in range(y.shape[3]):
+                    wide = divisor(
+                        ow, 1, kernel, stride, padding, dilation, x.shape[3], limits, True
+                    )
+                    total = x.dtype.type(0)
+                    for r in range(kernel[0]):
+                        ih = oh * stride[0] - padding[0] + r * dilation[0]
+                        for s in range(kernel[1]):
+                            iw = ow * stride[1] - padding[1] + s * dilation[1]
+                            if 0 <= ih < x.shape[2] and 0 <= iw < x.shape[3]:
+                                total += x[n, c, ih, iw] ** p
+                    scale = kernel[0] * kernel[1] / (high * wide)
+                    y[n, c, oh, ow] = (total * scale) ** (1 / p)
+
+
+@jit.exact
+def lp_dx(dy, x, y, kernel, stride, padding, dilation, limits, p, dx):
+    """Fill dx: Σ dy · y^(1 − p) over the windows that hold an input, times its x^(p − 1)."""
+    for n in range(dx.shape[0]):
+        for c in range(dx.shape[1]):
+            for ih in range(dx.shape[2]):
+                for iw in range(dx.shape[3]):
+                    total = 0.0
+                    for r in range(kernel[0]):
+                        up = ih + padding[0] - r * dilation[0]
+                        for s in range(kernel[1]):
+                            across = iw + padding[1] - s * dilation[1]
+                            if up < 0 or across < 0 or up % stride[0] or across % stride[1]:
+                                continue
+                            oh, ow = up // stride[0], across // stride[1]
+                            if oh < dy.shape[2] and ow < dy.shape[3] and y[n, c, oh, ow] != 0:
+                                total += lp_share(
+                                    dy, y, n, c, oh, ow, kernel, stride, padding, dilation,
+                                    dx.shape, limits, p,
+                                )  # fmt: skip
+                    dx[n, c, ih, iw] = total * x[n, c, ih, iw] ** (p - 1)
+
+
+@jit.exact
+def lp_share(dy, y, n, c, oh, ow, kernel, stride, padding, dilation, shape, limits, p):
+    """dy · y^(1 − p) of one window, scaled as its root is."""
+    high = divisor(oh, 0, kernel, stride, padding, dilation, shape[2], limits, True)
+    wide = divisor(ow, 1, kernel, stride, padding, dilation, shape[3], limits, True)
+    scale = kernel[0] * kernel[1] / (high * wide)
+    return scale * dy[n, c, oh, ow] * np.float64(y[n, c, oh, ow]) ** (1 - p)

@@ -62,6 +62,12 @@ def vector_apart(a: np.ndarray, start: int, step: int, low: int, high: int, fill
     return value
 
 
+def put_vector_apart(value: Any, a: np.ndarray, start: int, step: int, low: int, high: int) -> None:
+    """Write the lanes [low, high) of those that belong to a[start], a[start + step], …"""
+    for lane in range(max(0, low), min(high, lanes(a))):
+        a[start + lane * step] = value[lane]
+
+
 def put_vector_between(value: Any, a: np.ndarray, start: int, low: int, high: int) -> None:
     """Write the lanes [low, high); nothing else is touched."""
     low, high = max(0, low), min(high, lanes(a))
@@ -223,6 +229,13 @@ def _vector_between(a, start, low, high, fill):
 def _vector_apart(a, start, step, low, high, fill):
     return lambda a, start, step, low, high, fill: lowering.vector_apart(
         a, start, step, low, high, fill
+    )
+
+
+@overload(put_vector_apart)
+def _put_vector_apart(value, a, start, step, low, high):
+    return lambda value, a, start, step, low, high: lowering.put_vector_apart(
+        value, a, start, step, low, high
     )
 
 

@@ -223,18 +223,37 @@ def vector_apart(typing, a, start, step, low, high, fill):
         value = spread(builder, context.cast(builder, other, fill, a.dtype), lanes)
         data = address(context, builder, a, array, first)
         slot = cgutils.alloca_once_value(builder, value)
-        none, most = I64(0), I64(lanes.count)
-        bottom = builder.select(builder.icmp_signed("<", bottom, none), none, bottom)
-        top = builder.select(builder.icmp_signed("<", top, most), top, most)
-        with cgutils.for_range_slice(builder, bottom, top, I64(1), inc=True) as (lane, _):
+        bounds = _within(builder, bottom, top, lanes.count)
+        with cgutils.for_range_slice(builder, bounds[0], bounds[1], I64(1), inc=True) as (lane, _):
             one = builder.load(builder.gep(data, [builder.mul(lane, apart)]))
-            changed = builder.insert_element(
-                builder.load(slot), one, builder.trunc(lane, ir.IntType(32))
-            )
+            changed = builder.insert_element(builder.load(slot), one, builder.trunc(lane, I32))
             builder.store(changed, slot)
         return _single(context, builder, tile, builder.load(slot))
 
     return tile(a, *[types.int64] * 4, fill), build
+
+
+@intrinsic
+def put_vector_apart(typing, tile, a, start, step, low, high):
+    """Write the lanes [low, high), `step` apart."""
+
+    def build(context, builder, signature, args):
+        value, array, first, apart, bottom, top = args
+        part = builder.extract_value(value, 0)
+        data = address(context, builder, a, array, first)
+        bounds = _within(builder, bottom, top, part.type.count)
+        with cgutils.for_range_slice(builder, bounds[0], bounds[1], I64(1), inc=True) as (lane, _):
+            one = builder.extract_element(part, builder.trunc(lane, I32))
+            builder.store(one, builder.gep(data, [builder.mul(lane, apart)]))
+        return context.get_dummy_value()
+
+    return types.void(tile, a, *[types.int64] * 4), build
+
+
+def _within(builder, low, high, count):
+    """Bounds of a part of a vector, cut to its lanes."""
+    low = builder.select(builder.icmp_signed("<", low, I64(0)), I64(0), low)
+    return low, builder.select(builder.icmp_signed("<", high, I64(count)), high, I64(count))
 
 
 @intrinsic

@@ -1,4 +1,4 @@
-"""Front door of the family: max and average pooling with their gradients."""
+"""Maxima, means and roots under sliding windows, with their gradients."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from kernels.core import checks, geometry, memory, threads
+from kernels.core import checks, geometry, memory
 from kernels.core.ladder import Job
-from kernels.pool import indices as taps
-from kernels.pool import register
-from kernels.pool.ladder import AVG_POOL2D, MAX_POOL2D
+from kernels.pool import naive
+from kernels.pool.ladder import AVG_POOL2D, LP_POOL2D, MAX_POOL2D
 from kernels.pool.problem import PoolProblem
 
 
@@ -120,10 +119,22 @@ def max_pool2d_backward(
     if indices.dtype not in (np.int64, np.uint8):
         raise TypeError(f"indices: expected int64 or uint8, got {indices.dtype}")
     window = indices.dtype == np.uint8
-    _check_taps(indices, problem, window)
     shape = (problem.n, problem.c, problem.h, problem.w)
-    job = Job("dx", problem, (dy, indices, *problem.options, window), shape)
-    return MAX_POOL2D.compute(job, algorithm=algorithm, out=out)
+    MAX_POOL2D.choose(problem, "dx", algorithm)
+    if out is not None:
+        checks.out(out, shape, dy.dtype, (dy, indices))
+    lost = memory.empty(shape[:2], np.int64)
+    job = Job("dx", problem, (dy, indices, *problem.options, window, lost), shape)
+    dx = MAX_POOL2D.compute(job, algorithm=algorithm)
+    if lost.any():
+        place = naive.first_bad(indices, *problem.options, problem.h, problem.w, window)
+        raise ValueError(
+            f"indices: expected a tap of its own window at position {place}, got {indices[place]}"
+        )
+    if out is None:
+        return dx
+    out[...] = dx  # nothing of the caller's is touched before every index is known to be good
+    return out
 
 
 def avg_pool2d(
@@ -210,26 +221,104 @@ def avg_pool2d_backward(
     return AVG_POOL2D.compute(job, algorithm=algorithm, out=out)
 
 
-def _check_taps(values: np.ndarray, problem: PoolProblem, window: bool) -> None:
-    """Raise ValueError if an index is no tap of its window."""
-    if window and problem.whole and values.max(initial=0) < problem.kernel[0] * problem.kernel[1]:
-        return
-    args = (values, *problem.options, problem.h, problem.w, window)
-    found = np.empty(max(1, min(problem.n * problem.c, values.size // register.BLOCK)), np.int64)
-    threads.run(taps.count_bad, (*args, found), values.size)
-    if found.any():
-        bad = taps.first_bad(*args)
-        raise ValueError(
-            f"indices: expected a tap of its own window at position "
-            f"{tuple(map(int, np.unravel_index(bad, values.shape)))}, got {values.flat[bad]}"
-        )
+def lp_pool2d(
+    x: Any,
+    kernel_size: Any,
+    *,
+    p: float = 2,
+    stride: Any = None,
+    padding: Any = 0,
+    dilation: Any = 1,
+    ceil_mode: bool = False,
+    algorithm: str = "auto",
+    out: np.ndarray | None = None,
+) -> np.ndarray:
+    """Take the p-norm under each window: y = (Σ xᵖ)^(1/p).
+
+    Parameters
+    ----------
+    x, kernel_size, stride, padding, dilation, ceil_mode, algorithm, out
+        As `max_pool2d`.
+    p : float
+        At least 1. 1 is sum pooling; the larger, the nearer to the maximum.
+
+    Returns
+    -------
+    numpy.ndarray (N, C, OH, OW)
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `max_pool2d`; also if `p` is less than 1.
+
+    Notes
+    -----
+    As PyTorch, whose function this is: xᵖ keeps its sign where p is odd, the root of a negative sum is NaN
+    unless p is 1, and a window that `ceil_mode` lets hang over counts as if it were whole, with the mean of
+    the taps that it has.
+    """
+    x, problem = _problem(x, kernel_size, stride, padding, dilation, ceil_mode, _power(p))
+    shape = (problem.n, problem.c, problem.oh, problem.ow)
+    job = Job("forward", problem, (x, *problem.options, problem.limits, problem.power), shape)
+    return LP_POOL2D.compute(job, algorithm=algorithm, out=out)
+
+
+def lp_pool2d_backward(
+    dy: Any,
+    x: Any,
+    y: Any,
+    kernel_size: Any,
+    *,
+    p: float = 2,
+    stride: Any = None,
+    padding: Any = 0,
+    dilation: Any = 1,
+    ceil_mode: bool = False,
+    algorithm: str = "auto",
+    out: np.ndarray | None = None,
+) -> np.ndarray:
+    """Gradient of `lp_pool2d`: dx = x^(p − 1) · Σ dy · y^(1 − p) over the windows that hold x.
+
+    Where y is 0 there is no derivative, and 0 is taken, as PyTorch does.
+
+    Parameters
+    ----------
+    dy : array (N, C, OH, OW), float32 or float64
+    x : array (N, C, H, W)
+        The forward's input.
+    y : array (N, C, OH, OW)
+        The forward's output.
+    kernel_size, p, stride, padding, dilation, ceil_mode
+        The forward's options.
+    algorithm, out
+        As `lp_pool2d`.
+
+    Returns
+    -------
+    numpy.ndarray (N, C, H, W)
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `lp_pool2d`; also if `dy` or `y` has not the output's shape.
+    """
+    x, problem = _problem(x, kernel_size, stride, padding, dilation, ceil_mode, _power(p))
+    shape = (problem.n, problem.c, problem.oh, problem.ow)
+    dy = checks.array("dy", dy, 4, x.dtype, shape)
+    y = checks.array("y", y, 4, x.dtype, shape)
+    args = (dy, x, y, *problem.options, problem.limits, problem.power)
+    return LP_POOL2D.compute(Job("dx", problem, args, x.shape), algorithm=algorithm, out=out)
+
+
+def _power(p: Any) -> float:
+    return checks.real("p", p, 1.0, float(np.finfo(np.float32).max))
 
 
 def _problem(
-    x, kernel_size, stride, padding, dilation, ceil_mode
+    x, kernel_size, stride, padding, dilation, ceil_mode, power=None
 ) -> tuple[np.ndarray, PoolProblem]:
     x = checks.array("x", x, 4)
-    return x, _windows(x.shape, x.dtype, kernel_size, stride, padding, dilation, ceil_mode)
+    return x, _windows(x.shape, x.dtype, kernel_size, stride, padding, dilation, ceil_mode, power)
 
 
 def _backward_problem(
@@ -244,9 +333,9 @@ def _backward_problem(
 
 
 def _windows(
-    shape: Any, dtype: Any, kernel_size, stride, padding, dilation, ceil_mode
+    shape: Any, dtype: Any, kernel_size, stride, padding, dilation, ceil_mode, power=None
 ) -> PoolProblem:
-    """Validate what all four functions share."""
+    """Validate what all of them share."""
     kernel: Any = checks.integers("kernel_size", kernel_size, 2, 1)
     stride = kernel if stride is None else checks.integers("stride", stride, 2, 1)
     dilation = checks.integers("dilation", dilation, 2, 1)
@@ -269,7 +358,7 @@ def _windows(
         outputs.append(count)
     n, c, h, w = shape
     oh, ow = outputs
-    return PoolProblem(n, c, h, w, oh, ow, kernel, stride, pads, dilation, dtype)
+    return PoolProblem(n, c, h, w, oh, ow, kernel, stride, pads, dilation, dtype, power)
 
 
 def _first_empty(n: int, k: int, s: int, before: int, d: int, count: int) -> int | None:

@@ -1,0 +1,63 @@
+"""What a gradient reads: rows of dy with zeros around them, and their winners' numbers.
+
+No load of a tap needs a mask then. A number is a float, counted from its window's corner: the tap, or by
+how much the plane's flat index grows, so that an input knows its own. One that names no tap of its window
+is no input's, and moves nothing.
+
+Such numbers are counted as they are laid out. Where the taps of a window that exist begin at `low`, a good
+number is low + r·p + o, with p how far the rows of taps lie apart in numbers: a multiplication by 1/p and a
+rounding give r, what is left is o, and both must lie between bounds.
+"""
+
+from kernels.core import jit, simd
+from kernels.core.windows import taps_below
+
+BAND = 32  # rows of dy laid out at a time
+EXACT = 1 << 20  # numbers below this come out of the arithmetic above unharmed in float32
+
+
+@jit.inlined
+def number_steps(kernel, dilation, width, window):
+    """By how much a tap's number grows from row to row, and from column to column."""
+    return (kernel[1], 1) if window else (dilation[0] * width, dilation[1])
+
+
+@jit.exact
+def number_taps(kernel, stride, padding, dilation, width, window, lows, highs, codes):
+    """Fill each column's bounds for good numbers, and a vector of each tap's number."""
+    down, along = number_steps(kernel, dilation, width, window)
+    for ow in range(lows.shape[0]):
+        start = ow * stride[1] - padding[1]
+        s0 = taps_below(start, dilation[1], kernel[1], 0)
+        s1 = taps_below(start, dilation[1], kernel[1], width)
+        lows[ow], highs[ow] = s0 * along, (s1 - 1 - s0) * along
+    lanes = codes.shape[0] // (kernel[0] * kernel[1])
+    for tap in range(kernel[0] * kernel[1]):
+        for lane in range(lanes):
+            codes[tap * lanes + lane] = tap // kernel[1] * down + tap % kernel[1] * along
+
+
+@jit.inlined
+def lay_out(
+    match, share_of, dy, kept, ys, at, width, corner, apart, weights, factor, bounds, rows, code, dys, numbers, place
+):  # fmt: skip
+    """Copy a row of dy, and of winners' numbers; return how many of these are no tap of their windows."""
+    lanes = simd.lanes(dys)
+    lows, highs = bounds
+    wrong = simd.splat(0, dys)
+    for o in range(0, width, lanes):
+        left = width - o
+        value = share_of(simd.vector_part(dy, at + o, left), weights, o, factor, ys, at + o, left)
+        simd.put_vector_part(value, dys, place + o, left)
+        if match:
+            number = simd.numbers(kept, at + o, left, corner + o * apart, apart, dys)
+            simd.put_vector_part(number, numbers, place + o, left)
+            low, high = simd.vector(lows, o), simd.vector(highs, o)
+            ahead = number - low
+            r = simd.rint(simd.fma(ahead, 1 / code[0], 0.5 / code[0] - 0.5))
+            along = simd.fma(r, -code[0], ahead)
+            good = (r >= rows[0]) & (r < rows[1]) & (along >= 0) & (along <= high)
+            tap = simd.rint(along * (1 / code[1]))
+            good = good & (tap * code[1] == along) | (low < 0)
+            wrong = simd.select(good, wrong, wrong + 1)
+    return wrong
