@@ -15,7 +15,7 @@ import numpy as np
 import kernels
 from kernels.core.ladder import Rung
 
-FROM_OUTPUT = ("sigmoid", "tanh", "softmax", "log_softmax")
+FROM_OUTPUT = ("exp", "sigmoid", "tanh", "softmax", "log_softmax")
 FROM_CACHE = ("layer_norm", "rms_norm", "group_norm", "instance_norm", "batch_norm")
 NOT_IN_BACKWARD = ("activation",)
 

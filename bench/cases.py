@@ -211,12 +211,19 @@ CASES += [
     )
     for name, n, c, size, real in (("tiny", 2, 16, 14, False), ("segnet", 8, 64, 56, True))
 ]  # fmt: skip
-for _name in ("relu", "sigmoid", "tanh", "softmax", "log_softmax"):
+for _name in (
+    "relu", "leaky_relu", "exp", "sigmoid", "tanh", "silu", "gelu", "softmax", "log_softmax",
+):  # fmt: skip
     CASES += [
         Case(_name, "tiny", ((64, 256),)),
         Case(_name, "rows-1024", ((4096, 1024),), real=True),
     ]
 CASES += [
+    Case("gelu", "rows-1024-tanh", ((4096, 1024),), {"approximate": "tanh"}, True),
+    *(
+        Case(_name, "channels", ((8, 64, 128, 128),), {"axis": 1}, True, "over the channels of maps")
+        for _name in ("softmax", "log_softmax")
+    ),
     Case("cross_entropy", "tiny", ((64, 10), _labels(64, 10))),
     Case("cross_entropy", "rows-1024", ((4096, 1024), _labels(4096, 1024)), real=True),
     Case("mse", "tiny", ((64, 256), (64, 256))),

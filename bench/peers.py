@@ -21,6 +21,9 @@ PEERS = ("torch", "torch channels_last", "onnxruntime", "jax")
 PACKAGES = {"torch": ("torch",), "onnxruntime": ("onnxruntime", "onnx"), "jax": ("jax",)}
 
 
+# ONNX operators younger than the others: opset, and version of the file that holds it.
+YOUNG = {"gelu": (20, 9), "group_norm": (21, 10), "rms_norm": (23, 11)}
+
 # Which argument a gradient is of: matmul's are a and b.
 POSITION: tuple[dict[str, int], ...] = (
     {"dx": 0, "dw": 1, "db": 2, "dweight": 1, "dbias": 2},
@@ -158,10 +161,14 @@ def _torch(name, threads, ladder, direction, arrays, options, dy) -> Callable[[]
         "matmul": torch.matmul,
         "linear": F.linear,
         "relu": torch.relu,
+        "leaky_relu": F.leaky_relu,
+        "exp": torch.exp,
         "sigmoid": torch.sigmoid,
         "tanh": torch.tanh,
-        "softmax": lambda x: torch.softmax(x, -1),
-        "log_softmax": lambda x: torch.log_softmax(x, -1),
+        "silu": F.silu,
+        "gelu": F.gelu,
+        "softmax": lambda x, axis=-1: torch.softmax(x, axis),
+        "log_softmax": lambda x, axis=-1: torch.log_softmax(x, axis),
         "cross_entropy": F.cross_entropy,
         "mse": F.mse_loss,
         "dropout": lambda x, p: F.dropout(x, p, training=True),
@@ -189,10 +196,7 @@ def _torch(name, threads, ladder, direction, arrays, options, dy) -> Callable[[]
         return forward
     position = POSITION[ladder == "matmul"][direction]
     wanted = args[position].requires_grad_()
-    if ladder == "relu" or ladder == "sigmoid" or ladder == "tanh":
-        y = operation(*args)
-    else:
-        y = operation(*args, **options)
+    y = operation(*args, **options)
     gradient = tensor(dy)
     return lambda: torch.autograd.grad(y, wanted, gradient, retain_graph=True)[0]
 
@@ -212,10 +216,14 @@ def _onnxruntime(name, threads, ladder, direction, arrays, options, dy) -> Calla
         "matmul": ("MatMul", {}),
         "linear": ("Gemm", {"transB": 1}),
         "relu": ("Relu", {}),
+        "leaky_relu": ("LeakyRelu", {"alpha": options.get("negative_slope", 0.01)}),
+        "exp": ("Exp", {}),
         "sigmoid": ("Sigmoid", {}),
         "tanh": ("Tanh", {}),
-        "softmax": ("Softmax", {"axis": -1}),
-        "log_softmax": ("LogSoftmax", {"axis": -1}),
+        "silu": ("Sigmoid", {}),  # and a product after it
+        "gelu": ("Gelu", {"approximate": options.get("approximate", "none")}),
+        "softmax": ("Softmax", {"axis": options.get("axis", -1)}),
+        "log_softmax": ("LogSoftmax", {"axis": options.get("axis", -1)}),
         "layer_norm": ("LayerNormalization", {"axis": -1, "epsilon": 1e-5}),
         "rms_norm": ("RMSNormalization", {"axis": -1, "epsilon": float(np.finfo(np.float32).eps)}),
         "group_norm": ("GroupNormalization", {"epsilon": 1e-5}),
@@ -245,15 +253,19 @@ def _onnxruntime(name, threads, ladder, direction, arrays, options, dy) -> Calla
         c = values[0].shape[1]
         values += [np.zeros(c, values[0].dtype), np.ones(c, values[0].dtype)]
         outputs += ["mean", "variance"]
-    elif ladder in ("group_norm", "rms_norm"):  # younger operators
-        opset, ir = (21, 10) if ladder == "group_norm" else (23, 11)
+    elif ladder in YOUNG:
+        opset, ir = YOUNG[ladder]
     element = helper.np_dtype_to_tensor_dtype(values[0].dtype)
     constant = ladder in ("conv2d", "linear") or ladder.endswith("_norm")
     weights = values[1:] if constant else []  # as in a deployed model
     inputs = values[: len(values) - len(weights)]
     names = [f"a{i}" for i in range(len(values))]
+    steps = [helper.make_node(kind, names, outputs, **attributes)]
+    if ladder == "silu":
+        steps[0].output[0] = "share"
+        steps.append(helper.make_node("Mul", ["a0", "share"], ["y"]))
     graph = helper.make_graph(
-        [helper.make_node(kind, names, outputs, **attributes)],
+        steps,
         ladder,
         [helper.make_tensor_value_info(n, element, v.shape) for n, v in zip(names, inputs)],
         [helper.make_tensor_value_info("y", element, [None] * values[0].ndim)],
@@ -335,10 +347,14 @@ def _jax(name, threads, ladder, direction, arrays, options, dy) -> Callable[[], 
         "matmul": lambda a, b: a @ b,
         "linear": lambda x, w, b: x @ w.T + b,
         "relu": jax.nn.relu,
+        "leaky_relu": lambda x: jax.nn.leaky_relu(x, options.get("negative_slope", 0.01)),
+        "exp": jnp.exp,
         "sigmoid": jax.nn.sigmoid,
         "tanh": jnp.tanh,
-        "softmax": jax.nn.softmax,
-        "log_softmax": jax.nn.log_softmax,
+        "silu": jax.nn.silu,
+        "gelu": lambda x: jax.nn.gelu(x, options.get("approximate") == "tanh"),
+        "softmax": lambda x: jax.nn.softmax(x, options.get("axis", -1)),
+        "log_softmax": lambda x: jax.nn.log_softmax(x, options.get("axis", -1)),
         "cross_entropy": cross_entropy,
         "mse": lambda y, target: ((y - target) ** 2).mean(),
         "layer_norm": layer_norm,

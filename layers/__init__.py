@@ -1,6 +1,6 @@
 """Thin layers over the kernels, with PyTorch's names: parameters, forward, backward; optimisers; saving."""
 
-from layers.activation import ReLU, Sigmoid, Softmax, Tanh
+from layers.activation import GELU, LeakyReLU, ReLU, Sigmoid, SiLU, Softmax, Tanh
 from layers.buffer import Buffer
 from layers.clip import clip_grad_norm_, clip_grad_value_
 from layers.conv import Conv2d
@@ -24,6 +24,7 @@ from layers.saving import load, save
 from layers.sequential import Sequential
 
 __all__ = [
+    "GELU",
     "SGD",
     "Adam",
     "AdamW",
@@ -41,6 +42,7 @@ __all__ = [
     "LPPool2d",
     "Layer",
     "LayerNorm",
+    "LeakyReLU",
     "Linear",
     "MSELoss",
     "MaxPool2d",
@@ -49,6 +51,7 @@ __all__ = [
     "RMSNorm",
     "ReLU",
     "Sequential",
+    "SiLU",
     "Sigmoid",
     "Softmax",
     "Tanh",

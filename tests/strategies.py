@@ -207,8 +207,22 @@ def _elementwise(draw, scale=3.0):
 
 
 @st.composite
+def leaky_relu(draw):
+    (x,), _ = draw(_elementwise())
+    return (x,), {"negative_slope": draw(st.sampled_from([0.01, 0.0, 0.25, 1.5, -0.5]))}
+
+
+@st.composite
+def gelu(draw):
+    (x,), _ = draw(_elementwise(draw(st.sampled_from([3.0, 12.0]))))
+    return (x,), {"approximate": draw(st.sampled_from(["none", "tanh"]))}
+
+
+@st.composite
 def _along_axis(draw):
-    shape = draw(st.sampled_from([(1,), (7,), (3, 5), (2, 3, 4), (2, 3, 4, 5), (0, 3), (300, 40)]))
+    shape = draw(
+        st.sampled_from([(1,), (7,), (3, 5), (2, 3, 4), (2, 3, 4, 5), (0, 3), (300, 40), (2, 5000)])
+    )
     x = draw(arrays(shape, draw(DTYPES)))
     return (x,), {"axis": draw(st.integers(-len(shape), len(shape) - 1).filter(lambda a: shape[a]))}
 
@@ -313,6 +327,10 @@ PROBLEMS = {
     "adaptive_max_pool2d": adaptive(),
     "max_unpool2d": unpool(),
     "relu": _elementwise(),
+    "leaky_relu": leaky_relu(),
+    "exp": _elementwise(15.0),
+    "silu": _elementwise(20.0),
+    "gelu": gelu(),
     "sigmoid": _elementwise(20.0),
     "tanh": _elementwise(),
     "softmax": _along_axis(),

@@ -1,16 +1,13 @@
-"""Front door of the family: activations and their gradients."""
+"""Front door of the elementwise activations and their gradients."""
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
 
-from kernels.activation.ladder import LADDERS
-from kernels.activation.problem import ActivationProblem
+from kernels.activation.door import float_array, run
 from kernels.core import checks
-from kernels.core.ladder import Job
 
 
 def relu(x: Any, *, algorithm: str = "auto", out: np.ndarray | None = None) -> np.ndarray:
@@ -34,8 +31,8 @@ def relu(x: Any, *, algorithm: str = "auto", out: np.ndarray | None = None) -> n
     TypeError, ValueError
         If an argument is no float32 or float64 array, or shapes or `out` do not fit.
     """
-    x = _input("x", x)
-    return _run("relu", "forward", (x,), algorithm=algorithm, out=out)
+    x = float_array("x", x)
+    return run("relu", "forward", (x,), algorithm=algorithm, out=out)
 
 
 def relu_backward(
@@ -64,9 +61,133 @@ def relu_backward(
     TypeError, ValueError
         If an argument is no float32 or float64 array, or shapes or `out` do not fit.
     """
-    x = _input("x", x)
+    x = float_array("x", x)
     dy = checks.array("dy", dy, x.ndim, x.dtype, x.shape)
-    return _run("relu", "dx", (dy, x), algorithm=algorithm, out=out)
+    return run("relu", "dx", (dy, x), algorithm=algorithm, out=out)
+
+
+def leaky_relu(
+    x: Any, *, negative_slope: float = 0.01, algorithm: str = "auto", out: np.ndarray | None = None
+) -> np.ndarray:
+    """Scale what is below zero: y = x where x > 0, else negative_slope · x.
+
+    Parameters
+    ----------
+    x : array of any shape, float32 or float64
+    negative_slope : float
+        What x is multiplied by where it is not above zero.
+    algorithm : str
+        A rung of ``kernels.ladder("leaky_relu")``, or "auto".
+    out : numpy.ndarray, optional
+        Where to write: exact shape and dtype, C-contiguous, no memory shared with an input.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape and dtype of x.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is no float32 or float64 array, or shapes or `out` do not fit, or `negative_slope` is no number.
+    """
+    x, option = float_array("x", x), checks.real("negative_slope", negative_slope)
+    return run("leaky_relu", "forward", (x,), option=option, algorithm=algorithm, out=out)
+
+
+def leaky_relu_backward(
+    dy: Any,
+    x: Any,
+    *,
+    negative_slope: float = 0.01,
+    algorithm: str = "auto",
+    out: np.ndarray | None = None,
+) -> np.ndarray:
+    """Gradient of `leaky_relu`: dx = dy where x > 0, else negative_slope · dy.
+
+    Parameters
+    ----------
+    dy : array
+        Gradient of the loss with respect to the output.
+    x : array
+        The forward's input.
+    negative_slope : float
+        What x is multiplied by where it is not above zero.
+    algorithm : str
+        A rung of ``kernels.ladder("leaky_relu")``, or "auto".
+    out : numpy.ndarray, optional
+        Where to write: exact shape and dtype, C-contiguous, no memory shared with an input.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape and dtype of x.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is no float32 or float64 array, or shapes or `out` do not fit, or `negative_slope` is no number.
+    """
+    x = float_array("x", x)
+    dy = checks.array("dy", dy, x.ndim, x.dtype, x.shape)
+    option = checks.real("negative_slope", negative_slope)
+    return run("leaky_relu", "dx", (dy, x), option=option, algorithm=algorithm, out=out)
+
+
+def exp(x: Any, *, algorithm: str = "auto", out: np.ndarray | None = None) -> np.ndarray:
+    """Exponential: y = e^x, within 1 unit in the last place.
+
+    Parameters
+    ----------
+    x : array of any shape, float32 or float64
+    algorithm : str
+        A rung of ``kernels.ladder("exp")``, or "auto".
+    out : numpy.ndarray, optional
+        Where to write: exact shape and dtype, C-contiguous, no memory shared with an input.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape and dtype of x.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is no float32 or float64 array, or shapes or `out` do not fit.
+    """
+    x = float_array("x", x)
+    return run("exp", "forward", (x,), algorithm=algorithm, out=out)
+
+
+def exp_backward(
+    dy: Any, y: Any, *, algorithm: str = "auto", out: np.ndarray | None = None
+) -> np.ndarray:
+    """Gradient of `exp`: dx = dy · y.
+
+    Parameters
+    ----------
+    dy : array
+        Gradient of the loss with respect to the output.
+    y : array
+        The forward's output.
+    algorithm : str
+        A rung of ``kernels.ladder("exp")``, or "auto".
+    out : numpy.ndarray, optional
+        Where to write: exact shape and dtype, C-contiguous, no memory shared with an input.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape and dtype of y.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is no float32 or float64 array, or shapes or `out` do not fit.
+    """
+    y = float_array("y", y)
+    dy = checks.array("dy", dy, y.ndim, y.dtype, y.shape)
+    return run("exp", "dx", (dy, y), algorithm=algorithm, out=out)
 
 
 def sigmoid(x: Any, *, algorithm: str = "auto", out: np.ndarray | None = None) -> np.ndarray:
@@ -90,8 +211,8 @@ def sigmoid(x: Any, *, algorithm: str = "auto", out: np.ndarray | None = None) -
     TypeError, ValueError
         If an argument is no float32 or float64 array, or shapes or `out` do not fit.
     """
-    x = _input("x", x)
-    return _run("sigmoid", "forward", (x,), algorithm=algorithm, out=out)
+    x = float_array("x", x)
+    return run("sigmoid", "forward", (x,), algorithm=algorithm, out=out)
 
 
 def sigmoid_backward(
@@ -120,9 +241,9 @@ def sigmoid_backward(
     TypeError, ValueError
         If an argument is no float32 or float64 array, or shapes or `out` do not fit.
     """
-    y = _input("y", y)
+    y = float_array("y", y)
     dy = checks.array("dy", dy, y.ndim, y.dtype, y.shape)
-    return _run("sigmoid", "dx", (dy, y), algorithm=algorithm, out=out)
+    return run("sigmoid", "dx", (dy, y), algorithm=algorithm, out=out)
 
 
 def tanh(x: Any, *, algorithm: str = "auto", out: np.ndarray | None = None) -> np.ndarray:
@@ -146,8 +267,8 @@ def tanh(x: Any, *, algorithm: str = "auto", out: np.ndarray | None = None) -> n
     TypeError, ValueError
         If an argument is no float32 or float64 array, or shapes or `out` do not fit.
     """
-    x = _input("x", x)
-    return _run("tanh", "forward", (x,), algorithm=algorithm, out=out)
+    x = float_array("x", x)
+    return run("tanh", "forward", (x,), algorithm=algorithm, out=out)
 
 
 def tanh_backward(
@@ -176,23 +297,19 @@ def tanh_backward(
     TypeError, ValueError
         If an argument is no float32 or float64 array, or shapes or `out` do not fit.
     """
-    y = _input("y", y)
+    y = float_array("y", y)
     dy = checks.array("dy", dy, y.ndim, y.dtype, y.shape)
-    return _run("tanh", "dx", (dy, y), algorithm=algorithm, out=out)
+    return run("tanh", "dx", (dy, y), algorithm=algorithm, out=out)
 
 
-def softmax(
-    x: Any, axis: int = -1, *, algorithm: str = "auto", out: np.ndarray | None = None
-) -> np.ndarray:
-    """Turn scores along an axis into shares: y = exp(x) / Σ exp(x).
+def silu(x: Any, *, algorithm: str = "auto", out: np.ndarray | None = None) -> np.ndarray:
+    """Weigh x by its own sigmoid: y = x · σ(x). Also called swish.
 
     Parameters
     ----------
     x : array of any shape, float32 or float64
-    axis : int
-        The axis along which the shares add up to one.
     algorithm : str
-        A rung of ``kernels.ladder("softmax")``, or "auto".
+        A rung of ``kernels.ladder("silu")``, or "auto".
     out : numpy.ndarray, optional
         Where to write: exact shape and dtype, C-contiguous, no memory shared with an input.
 
@@ -204,61 +321,29 @@ def softmax(
     Raises
     ------
     TypeError, ValueError
-        If an argument is no float32 or float64 array, or shapes or `out` do not fit, or `axis` is none of x.
+        If an argument is no float32 or float64 array, or shapes or `out` do not fit.
 
     Notes
     -----
-    A row that is all −inf, or holds +inf, gives NaN.
+    NaN at −∞, as PyTorch's (−∞·0); its gradient at either infinity too.
     """
-    x = _input("x", x)
-    return _run("softmax", "forward", (x,), axis, algorithm=algorithm, out=out)
+    x = float_array("x", x)
+    return run("silu", "forward", (x,), algorithm=algorithm, out=out)
 
 
-def softmax_backward(
-    dy: Any, y: Any, axis: int = -1, *, algorithm: str = "auto", out: np.ndarray | None = None
+def silu_backward(
+    dy: Any, x: Any, *, algorithm: str = "auto", out: np.ndarray | None = None
 ) -> np.ndarray:
-    """Gradient of `softmax`: dx = y · (dy − Σ dy·y).
+    """Gradient of `silu`: dx = dy · σ(x) · (1 + x · (1 − σ(x))).
 
     Parameters
     ----------
     dy : array
         Gradient of the loss with respect to the output.
-    y : array
-        The forward's output.
-    axis : int
-        The axis along which the shares add up to one.
+    x : array
+        The forward's input.
     algorithm : str
-        A rung of ``kernels.ladder("softmax")``, or "auto".
-    out : numpy.ndarray, optional
-        Where to write: exact shape and dtype, C-contiguous, no memory shared with an input.
-
-    Returns
-    -------
-    numpy.ndarray
-        Shape and dtype of y.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument is no float32 or float64 array, or shapes or `out` do not fit, or `axis` is none of y.
-    """
-    y = _input("y", y)
-    dy = checks.array("dy", dy, y.ndim, y.dtype, y.shape)
-    return _run("softmax", "dx", (dy, y), axis, algorithm=algorithm, out=out)
-
-
-def log_softmax(
-    x: Any, axis: int = -1, *, algorithm: str = "auto", out: np.ndarray | None = None
-) -> np.ndarray:
-    """Logarithm of `softmax`: y = x − log Σ exp(x).
-
-    Parameters
-    ----------
-    x : array of any shape, float32 or float64
-    axis : int
-        The axis along which the shares add up to one.
-    algorithm : str
-        A rung of ``kernels.ladder("log_softmax")``, or "auto".
+        A rung of ``kernels.ladder("silu")``, or "auto".
     out : numpy.ndarray, optional
         Where to write: exact shape and dtype, C-contiguous, no memory shared with an input.
 
@@ -270,81 +355,84 @@ def log_softmax(
     Raises
     ------
     TypeError, ValueError
-        If an argument is no float32 or float64 array, or shapes or `out` do not fit, or `axis` is none of x.
-
-    Notes
-    -----
-    A row that is all −inf, or holds +inf, gives NaN.
+        If an argument is no float32 or float64 array, or shapes or `out` do not fit.
     """
-    x = _input("x", x)
-    return _run("log_softmax", "forward", (x,), axis, algorithm=algorithm, out=out)
+    x = float_array("x", x)
+    dy = checks.array("dy", dy, x.ndim, x.dtype, x.shape)
+    return run("silu", "dx", (dy, x), algorithm=algorithm, out=out)
 
 
-def log_softmax_backward(
-    dy: Any, y: Any, axis: int = -1, *, algorithm: str = "auto", out: np.ndarray | None = None
+def gelu(
+    x: Any, *, approximate: str = "none", algorithm: str = "auto", out: np.ndarray | None = None
 ) -> np.ndarray:
-    """Gradient of `log_softmax`: dx = dy − exp(y) · Σ dy.
+    """Weigh x by the share of a normal distribution that lies below it: y = x · Φ(x).
 
     Parameters
     ----------
-    dy : array
-        Gradient of the loss with respect to the output.
-    y : array
-        The forward's output.
-    axis : int
-        The axis along which the shares add up to one.
+    x : array of any shape, float32 or float64
+    approximate : {"none", "tanh"}
+        Φ itself, or ½·(1 + tanh(√(2/π)·(x + 0.044715·x³))), off by 5e-4 at most.
     algorithm : str
-        A rung of ``kernels.ladder("log_softmax")``, or "auto".
+        A rung of ``kernels.ladder("gelu")``, or "auto".
     out : numpy.ndarray, optional
         Where to write: exact shape and dtype, C-contiguous, no memory shared with an input.
 
     Returns
     -------
     numpy.ndarray
-        Shape and dtype of y.
+        Shape and dtype of x.
 
     Raises
     ------
     TypeError, ValueError
-        If an argument is no float32 or float64 array, or shapes or `out` do not fit, or `axis` is none of y.
+        If an argument is no float32 or float64 array, or shapes or `out` do not fit, or `approximate` is neither.
+
+    Notes
+    -----
+    NaN at −∞, as PyTorch's (−∞·0); its gradient at either infinity too.
     """
-    y = _input("y", y)
-    dy = checks.array("dy", dy, y.ndim, y.dtype, y.shape)
-    return _run("log_softmax", "dx", (dy, y), axis, algorithm=algorithm, out=out)
+    x, option = float_array("x", x), _approximate(approximate)
+    return run("gelu", "forward", (x,), option=option, algorithm=algorithm, out=out)
 
 
-EXPONENTIAL = {(name, "forward") for name in LADDERS if name != "relu"} | {("log_softmax", "dx")}
-
-
-def _input(name: str, value: Any) -> np.ndarray:
-    x = checks.targets.to_numpy(name, value)
-    return checks.array(name, x, empty_axes=tuple(range(x.ndim)))
-
-
-def _run(
-    name: str,
-    direction: str,
-    arrays: tuple[np.ndarray, ...],
-    axis: int | None = None,
+def gelu_backward(
+    dy: Any,
+    x: Any,
     *,
-    algorithm: str,
-    out: np.ndarray | None,
+    approximate: str = "none",
+    algorithm: str = "auto",
+    out: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Flatten elementwise functions; see (outer, length, inner) where there is an axis."""
-    shape = arrays[0].shape
-    weight = 32 if (name, direction) in EXPONENTIAL else 1
-    if axis is None:
-        view: tuple[int, ...] = (arrays[0].size,)
-        problem = ActivationProblem(1, view[0], 1, len(arrays) + 1, arrays[0].dtype, weight)
-    else:
-        axis = checks.integer("axis", axis)
-        if not -len(shape) <= axis < len(shape):
-            raise ValueError(f"axis: expected one of the {len(shape)} axes, got {axis}")
-        axis %= len(shape)
-        if shape[axis] == 0:
-            raise ValueError(f"axis: expected at least 1 element along it, got shape {shape}")
-        view = (math.prod(shape[:axis]), shape[axis], math.prod(shape[axis + 1 :]))
-        problem = ActivationProblem(*view, len(arrays) + 1, arrays[0].dtype, weight)
-    args = tuple(a.reshape(view) for a in arrays)
-    job = Job(direction, problem, args, shape, view)
-    return LADDERS[name].compute(job, algorithm=algorithm, out=out)
+    """Gradient of `gelu`: dx = dy · (Φ(x) + x · φ(x)), φ the distribution's density.
+
+    Parameters
+    ----------
+    dy : array
+        Gradient of the loss with respect to the output.
+    x : array
+        The forward's input.
+    approximate : {"none", "tanh"}
+        Φ itself, or ½·(1 + tanh(√(2/π)·(x + 0.044715·x³))), off by 5e-4 at most.
+    algorithm : str
+        A rung of ``kernels.ladder("gelu")``, or "auto".
+    out : numpy.ndarray, optional
+        Where to write: exact shape and dtype, C-contiguous, no memory shared with an input.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape and dtype of x.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is no float32 or float64 array, or shapes or `out` do not fit, or `approximate` is neither.
+    """
+    x = float_array("x", x)
+    dy = checks.array("dy", dy, x.ndim, x.dtype, x.shape)
+    option = _approximate(approximate)
+    return run("gelu", "dx", (dy, x), option=option, algorithm=algorithm, out=out)
+
+
+def _approximate(value: Any) -> np.bool_:
+    return np.bool_(checks.choice("approximate", value, ("none", "tanh")) == "tanh")

@@ -1,6 +1,10 @@
 """Rung 0: the formulas, one element or one row at a time.
 
     relu: max(x, 0)                       dx = dy where x > 0
+    leaky_relu: x, below zero s·x         dx = dy, below zero s·dy
+    exp                                   dx = dy · y
+    silu: x · σ(x)                        dx = dy · σ · (1 + x · (1 − σ))
+    gelu: x · Φ(x)                        dx = dy · (Φ(x) + x · φ(x))
     sigmoid: 1 / (1 + exp(−x))            dx = dy · y · (1 − y)
     tanh                                  dx = dy · (1 − y²)
     softmax: exp(x − m) / Σ exp(x − m)    dx = y · (dy − Σ dy·y)
@@ -16,7 +20,13 @@ Source: Goodfellow, Bengio and Courville, "Deep Learning", 2016, sections 4.1 an
 
 import math
 
+import numpy as np
+
 from kernels.core import jit
+
+ROOT_HALF = math.sqrt(0.5)
+ROOT_2_OVER_PI = math.sqrt(2 / math.pi)
+CUBE = 0.044715
 
 
 @jit.exact
@@ -31,6 +41,34 @@ def relu_dx(dy, x, dx):
     """Fill dx."""
     for i in range(dx.shape[0]):
         dx[i] = dx.dtype.type(0) if x[i] <= 0 else dy[i]
+
+
+@jit.exact
+def leaky_relu(x, slope, y):
+    """Fill y."""
+    for i in range(y.shape[0]):
+        y[i] = x[i] if x[i] > 0 else x[i] * slope
+
+
+@jit.exact
+def leaky_relu_dx(dy, x, slope, dx):
+    """Fill dx."""
+    for i in range(dx.shape[0]):
+        dx[i] = dy[i] if x[i] > 0 else dy[i] * slope
+
+
+@jit.exact
+def exp(x, y):
+    """Fill y."""
+    for i in range(y.shape[0]):
+        y[i] = math.exp(x[i])
+
+
+@jit.exact
+def exp_dx(dy, y, dx):
+    """Fill dx."""
+    for i in range(dx.shape[0]):
+        dx[i] = dy[i] * y[i]
 
 
 @jit.exact
@@ -63,6 +101,54 @@ def tanh_dx(dy, y, dx):
     one = dx.dtype.type(1)
     for i in range(dx.shape[0]):
         dx[i] = dy[i] * ((one - y[i]) * (one + y[i]))
+
+
+@jit.exact
+def logistic(z):
+    """1 / (1 + exp(−z)), in float64; exp(−|z|) cannot overflow."""
+    e = math.exp(-abs(z))
+    return (e if z < 0 else 1.0) / (1.0 + e)
+
+
+@jit.exact
+def silu(x, y):
+    """Fill y."""
+    for i in range(y.shape[0]):
+        z = np.float64(x[i])
+        y[i] = z * logistic(z)
+
+
+@jit.exact
+def silu_dx(dy, x, dx):
+    """Fill dx."""
+    for i in range(dx.shape[0]):
+        z = np.float64(x[i])
+        dx[i] = dy[i] * (logistic(z) * (1.0 + z * logistic(-z)))
+
+
+@jit.exact
+def gelu(x, approximate, y):
+    """Fill y: Φ(x) = ½·erfc(−x/√2), or where `approximate` ½·(1 + tanh u) = σ(2u), u = √(2/π)(x + 0.044715x³)."""
+    for i in range(y.shape[0]):
+        z = np.float64(x[i])
+        if approximate:
+            y[i] = z * logistic(2.0 * ROOT_2_OVER_PI * (z + CUBE * z * z * z))
+        else:
+            y[i] = z * (0.5 * math.erfc(-z * ROOT_HALF))
+
+
+@jit.exact
+def gelu_dx(dy, x, approximate, dx):
+    """Fill dx; φ(x) = exp(−x²/2)/√(2π)."""
+    for i in range(dx.shape[0]):
+        z = np.float64(x[i])
+        if approximate:
+            u = ROOT_2_OVER_PI * (z + CUBE * z * z * z)
+            slope = ROOT_2_OVER_PI * (1.0 + 3.0 * CUBE * z * z)
+            dx[i] = dy[i] * (logistic(2.0 * u) * (1.0 + z * logistic(-2.0 * u) * 2.0 * slope))
+        else:
+            density = 0.5 * ROOT_2_OVER_PI * math.exp(-0.5 * z * z)
+            dx[i] = dy[i] * (0.5 * math.erfc(-z * ROOT_HALF) + z * density)
 
 
 @jit.exact

@@ -11,7 +11,7 @@ import numpy as np
 class ActivationProblem:
     """`outer` × `length` × `inner` elements; a function along an axis runs along `length`.
 
-    `weight` is what an element is worth in additions: an exponential takes as long as 32 or so.
+    `weight` is what an element is worth in additions: an exponential takes as long as 8 or so.
     """
 
     outer: int
