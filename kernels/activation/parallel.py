@@ -14,14 +14,21 @@ from numba import prange
 from kernels.activation import vectorised as loops
 from kernels.core import jit
 
-CHUNK = 8192
+CHUNK = 8192  # elements, at the least
+SHARES = 64  # at most: a call on a thread of its own counts who holds its arrays, and two threads get in each other's way
 SHARE = 4 * CHUNK  # of rows: what is streamed is waited for at the end of each
 
 
+@jit.inlined
+def chunk_of(size):
+    """Elements of a share: whole `CHUNK`s."""
+    return max(1, size // (SHARES * CHUNK)) * CHUNK
+
+
 @jit.exact
-def forward_share(kind, x, option, y, first):
+def forward_share(kind, x, option, y, first, chunk):
     """Fill one chunk of y."""
-    last = min(first + CHUNK, y.shape[0])
+    last = min(first + chunk, y.shape[0])
     if kind == 0:
         loops.relu(x, y, first, last)
     elif kind == 1:
@@ -39,9 +46,9 @@ def forward_share(kind, x, option, y, first):
 
 
 @jit.exact
-def backward_share(kind, dy, kept, option, dx, first):
+def backward_share(kind, dy, kept, option, dx, first, chunk):
     """Fill one chunk of dx."""
-    last = min(first + CHUNK, dx.shape[0])
+    last = min(first + chunk, dx.shape[0])
     if kind == 0:
         loops.relu_dx(dy, kept, dx, first, last)
     elif kind == 1:
@@ -61,15 +68,17 @@ def backward_share(kind, dy, kept, option, dx, first):
 @jit.parallel
 def forward(kind, x, option, y):
     """Fill y, its chunks over threads."""
-    for chunk in prange((y.shape[0] + CHUNK - 1) // CHUNK):
-        forward_share(kind, x, option, y, np.int64(chunk) * CHUNK)
+    chunk = chunk_of(y.shape[0])
+    for share in prange((y.shape[0] + chunk - 1) // chunk):
+        forward_share(kind, x, option, y, np.int64(share) * chunk, chunk)
 
 
 @jit.parallel
 def backward(kind, dy, kept, option, dx):
     """Fill dx, its chunks over threads."""
-    for chunk in prange((dx.shape[0] + CHUNK - 1) // CHUNK):
-        backward_share(kind, dy, kept, option, dx, np.int64(chunk) * CHUNK)
+    chunk = chunk_of(dx.shape[0])
+    for share in prange((dx.shape[0] + chunk - 1) // chunk):
+        backward_share(kind, dy, kept, option, dx, np.int64(share) * chunk, chunk)
 
 
 @jit.parallel

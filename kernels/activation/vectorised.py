@@ -18,41 +18,51 @@ import numpy as np
 from kernels.activation import formulas
 from kernels.core import jit, panels, simd, vecmath
 from kernels.core import softmax as rows
+from kernels.core.simd.bits import of
 from kernels.core.simd.streaming import BOUNDARY as LINE
-from kernels.core.simd.streaming import settle, streams
+from kernels.core.simd.streaming import put_streaming, settle, streams
+
+
+@jit.inlined
+def streaming(y, first, arrays):
+    """Whether a stretch of y from `first` on is to be streamed."""
+    return streams(y, LINE // y.itemsize, arrays) and first % simd.lanes(y) == 0
 
 
 @jit.inlined
 def each(function, x, y, first, last):
-    """y = function(x)."""
+    """y = function(x). Two loops: in one with both stores the constants are fetched at every turn."""
     step = simd.lanes(y)
-    stream = streams(y, LINE // y.itemsize) and first % step == 0
-    i = first
-    while i + step <= last:
-        rows.put(function(simd.vector(x, i)), y, i, stream)
-        i += step
-    if i < last:
-        part = function(simd.vector_part(x, i, last - i))
-        simd.put_vector_part(part, y, i, last - i)
-    if stream:
+    whole = first + (last - first) // step * step
+    if streaming(y, first, 2):
+        for i in range(first, whole, step):
+            put_streaming(function(simd.vector(x, i)), y, i)
         settle()
+    else:
+        for i in range(first, whole, step):
+            simd.put_vector(function(simd.vector(x, i)), y, i)
+    if whole < last:
+        left = last - whole
+        part = function(simd.vector_part(x, whole, left))
+        simd.put_vector_part(part, y, whole, left)
 
 
 @jit.inlined
 def each_pair(function, dy, x, dx, first, last):
     """dx = function(dy, x)."""
     step = simd.lanes(dx)
-    stream = streams(dx, LINE // dx.itemsize) and first % step == 0
-    i = first
-    while i + step <= last:
-        rows.put(function(simd.vector(dy, i), simd.vector(x, i)), dx, i, stream)
-        i += step
-    if i < last:
-        left = last - i
-        part = function(simd.vector_part(dy, i, left), simd.vector_part(x, i, left))
-        simd.put_vector_part(part, dx, i, left)
-    if stream:
+    whole = first + (last - first) // step * step
+    if streaming(dx, first, 3):
+        for i in range(first, whole, step):
+            put_streaming(function(simd.vector(dy, i), simd.vector(x, i)), dx, i)
         settle()
+    else:
+        for i in range(first, whole, step):
+            simd.put_vector(function(simd.vector(dy, i), simd.vector(x, i)), dx, i)
+    if whole < last:
+        left = last - whole
+        part = simd.vector_part(dy, whole, left), simd.vector_part(x, whole, left)
+        simd.put_vector_part(function(part[0], part[1]), dx, whole, left)
 
 
 @jit.exact
@@ -71,7 +81,7 @@ def relu_dx(dy, x, dx, first, last):
 def leaky_relu(x, slope, y, first, last):
     """Fill y."""
     step = simd.lanes(y)
-    stream = streams(y, LINE // y.itemsize) and first % step == 0
+    stream = streaming(y, first, 2)
     i = first
     while i + step <= last:
         rows.put(formulas.leaky_relu(simd.vector(x, i), slope), y, i, stream)
@@ -87,7 +97,7 @@ def leaky_relu(x, slope, y, first, last):
 def leaky_relu_dx(dy, x, slope, dx, first, last):
     """Fill dx."""
     step = simd.lanes(dx)
-    stream = streams(dx, LINE // dx.itemsize) and first % step == 0
+    stream = streaming(dx, first, 3)
     i = first
     while i + step <= last:
         part = formulas.leaky_relu_dx(simd.vector(dy, i), simd.vector(x, i), slope)
@@ -190,10 +200,15 @@ def softmax(x, y, first, last):
     """Fill groups of rows of y."""
     length, inner = y.shape[1], y.shape[2]
     flat_x, flat_y, room = x.reshape(x.size), y.reshape(y.size), np.empty(room_for(y, 1), y.dtype)
-    stream = streams(y, length if inner == 1 else inner)
+    stream = streams(y, length if inner == 1 else inner, 2)
+    top = rows.largest(flat_x, first * length, length) if inner == 1 else rows.LEAST
     for group in range(first, last):
         if inner == 1:
-            rows.softmax(flat_x, group * length, length, room, 0, flat_y, stream)
+            start = group * length
+            total = rows.exp_sum(flat_x, start, length, top, room, 0)
+            if group + 1 < last:  # while the sum is folded and inverted
+                top = rows.largest(flat_x, start + length, length)
+            rows.scale(room, 0, length, 1.0 / total, flat_y, start, stream)
         else:
             start, width = place(y, group)
             panels.softmax_across(flat_x, start, length, inner, width, room, flat_y, stream)
@@ -206,7 +221,10 @@ def softmax_dx(dy, y, dx, first, last):
     """Fill groups of rows of dx."""
     length, inner = y.shape[1], y.shape[2]
     flat_dy, flat_y, flat_dx = dy.reshape(dy.size), y.reshape(y.size), dx.reshape(dx.size)
-    stream, room = streams(dx, length if inner == 1 else inner), np.empty(room_for(dx, 2), dx.dtype)
+    stream, room = (
+        streams(dx, length if inner == 1 else inner, 3),
+        np.empty(room_for(dx, 2), dx.dtype),
+    )
     for group in range(first, last):
         if inner == 1:
             rows.softmax_dx(flat_dy, flat_y, group * length, length, flat_dx, stream)
@@ -224,10 +242,17 @@ def log_softmax(x, y, first, last):
     """Fill groups of rows of y."""
     length, inner = y.shape[1], y.shape[2]
     flat_x, flat_y, room = x.reshape(x.size), y.reshape(y.size), np.empty(room_for(y, 1), y.dtype)
-    stream = streams(y, length if inner == 1 else inner)
+    stream = streams(y, length if inner == 1 else inner, 2)
+    top = rows.largest(flat_x, first * length, length) if inner == 1 else rows.LEAST
     for group in range(first, last):
         if inner == 1:
-            rows.log_softmax(flat_x, group * length, length, flat_y, stream)
+            start, before = group * length, top
+            total = rows.exp_total(flat_x, start, length, top)
+            if group + 1 < last:  # while the sum is folded and its logarithm taken
+                top = rows.largest(flat_x, start + length, length)
+            rows.shift(
+                flat_x, start, length, before, vecmath.log(of(before, total)), flat_y, stream
+            )
         else:
             start, width = place(y, group)
             panels.log_softmax_across(flat_x, start, length, inner, width, room, flat_y, stream)
@@ -240,7 +265,10 @@ def log_softmax_dx(dy, y, dx, first, last):
     """Fill groups of rows of dx."""
     length, inner = y.shape[1], y.shape[2]
     flat_dy, flat_y, flat_dx = dy.reshape(dy.size), y.reshape(y.size), dx.reshape(dx.size)
-    stream, room = streams(dx, length if inner == 1 else inner), np.empty(room_for(dx, 1), dx.dtype)
+    stream, room = (
+        streams(dx, length if inner == 1 else inner, 3),
+        np.empty(room_for(dx, 1), dx.dtype),
+    )
     for group in range(first, last):
         if inner == 1:
             rows.log_softmax_dx(flat_dy, flat_y, group * length, length, flat_dx, stream)

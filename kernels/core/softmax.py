@@ -19,7 +19,6 @@ Source: Milakov and Gimelshein, "Online normalizer calculation for softmax", arX
 """
 
 from kernels.core import jit, simd, vecmath
-from kernels.core.simd.bits import of
 from kernels.core.simd.streaming import put_streaming
 
 BLOCK = 2048  # elements of a row that are summed in vectors
@@ -64,15 +63,15 @@ def exp_sum(x, start, count, top, room, at):
     for low in range(0, count, BLOCK):
         end = min(low + BLOCK, count)
         part = simd.splat(0.0, x)
-        i = low
-        while i + step <= end:
-            e = vecmath.exp(simd.vector(x, start + i) - top)
+        whole = low + (end - low) // step * step
+        for i in range(low, whole, step):
+            e = vecmath.exp_below(simd.vector(x, start + i) - top)
             simd.put_vector(e, room, at + i)
             part = part + e
-            i += step
-        if i < end:
-            e = vecmath.exp(simd.vector_between(x, start + i, 0, end - i, LEAST) - top)
-            simd.put_vector_part(e, room, at + i, end - i)
+        if whole < end:
+            rest = simd.vector_between(x, start + whole, 0, end - whole, LEAST)
+            e = vecmath.exp_below(rest - top)
+            simd.put_vector_part(e, room, at + whole, end - whole)
             part = part + e
         total += simd.sum_of(part)
     return total
@@ -86,12 +85,12 @@ def exp_total(x, start, count, top):
     for low in range(start, start + count, BLOCK):
         end = min(low + BLOCK, start + count)
         part = simd.splat(0.0, x)
-        i = low
-        while i + step <= end:
-            part = part + vecmath.exp(simd.vector(x, i) - top)
-            i += step
-        if i < end:
-            part = part + vecmath.exp(simd.vector_between(x, i, 0, end - i, LEAST) - top)
+        whole = low + (end - low) // step * step
+        for i in range(low, whole, step):
+            part = part + vecmath.exp_below(simd.vector(x, i) - top)
+        if whole < end:
+            rest = simd.vector_between(x, whole, 0, end - whole, LEAST)
+            part = part + vecmath.exp_below(rest - top)
         total += simd.sum_of(part)
     return total
 
@@ -140,17 +139,37 @@ def product_of(x, z, start, count):
 
 
 @jit.inlined
-def softmax(x, start, count, room, at, y, stream):
-    """Fill a row of y; the room, `count` elements of it from `at` on, may be that row itself."""
-    total = exp_sum(x, start, count, largest(x, start, count), room, at)
-    factor = simd.splat(1.0 / total, y)
+def scale(room, at, count, factor, y, start, stream):
+    """Fill a row of y with the room's elements times a factor."""
     step = simd.lanes(y)
-    i = 0
-    while i + step <= count:
-        put(simd.vector(room, at + i) * factor, y, start + i, stream)
-        i += step
-    left = count - i
-    simd.put_vector_part(simd.vector_part(room, at + i, left) * factor, y, start + i, left)
+    factors = simd.splat(factor, y)
+    whole = count // step * step
+    if stream:
+        for i in range(0, whole, step):
+            put_streaming(simd.vector(room, at + i) * factors, y, start + i)
+    else:
+        for i in range(0, whole, step):
+            simd.put_vector(simd.vector(room, at + i) * factors, y, start + i)
+    left = count - whole
+    last = simd.vector_part(room, at + whole, left) * factors
+    simd.put_vector_part(last, y, start + whole, left)
+
+
+@jit.inlined
+def shift(x, start, count, top, less, y, stream):
+    """Fill a row of y with (x − top) − less."""
+    step = simd.lanes(y)
+    lesses = simd.splat(less, y)
+    whole = start + count // step * step
+    if stream:
+        for i in range(start, whole, step):
+            put_streaming((simd.vector(x, i) - top) - lesses, y, i)
+    else:
+        for i in range(start, whole, step):
+            simd.put_vector((simd.vector(x, i) - top) - lesses, y, i)
+    left = start + count - whole
+    last = (simd.vector_part(x, whole, left) - top) - lesses
+    simd.put_vector_part(last, y, whole, left)
 
 
 @jit.inlined
@@ -165,20 +184,6 @@ def softmax_dx(dy, y, start, count, dx, stream):
     left = start + count - i
     last = simd.vector_part(y, i, left) * (simd.vector_part(dy, i, left) - total)
     simd.put_vector_part(last, dx, i, left)
-
-
-@jit.inlined
-def log_softmax(x, start, count, y, stream):
-    """Fill a row of y."""
-    top = largest(x, start, count)
-    less = simd.splat(vecmath.log(of(top, exp_total(x, start, count, top))), y)
-    step = simd.lanes(y)
-    i = start
-    while i + step <= start + count:
-        put((simd.vector(x, i) - top) - less, y, i, stream)
-        i += step
-    left = start + count - i
-    simd.put_vector_part((simd.vector_part(x, i, left) - top) - less, y, i, left)
 
 
 @jit.inlined

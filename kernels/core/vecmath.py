@@ -88,10 +88,16 @@ def exp(x):
 
 
 @jit.inlined
-def exp_minus(a):
-    """e^−a for a ≥ 0: a comparison less."""
-    n, r = reduced(at_least(-a, of(a, EXP_LOW)))
+def exp_below(x):
+    """e^x for x ≤ 0: a comparison less."""
+    n, r = reduced(at_least(x, of(x, EXP_LOW)))
     return scaled(exp_near(r), n)
+
+
+@jit.inlined
+def exp_minus(a):
+    """e^−a for a ≥ 0."""
+    return exp_below(-a)
 
 
 @jit.inlined

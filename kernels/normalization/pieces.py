@@ -25,7 +25,7 @@ def group_sets(x, weight, bias, groups, centred, eps, piece, count, mean, rstd, 
     """Fill one of `count` pieces of y, mean and rstd."""
     wide, s, sets = x.shape[1] // groups, x.shape[2], x.shape[0] * groups
     xs, ys, size = x.reshape(x.size), y.reshape(y.size), wide * s
-    stream = streams(ys, wide if s == 1 else s)
+    stream = streams(ys, wide if s == 1 else s, 2)
     for row in range(piece * sets // count, (piece + 1) * sets // count):
         at, c = row * size, row % groups * wide
         m, squares = rows.moments(xs, at, ONE, ZERO, size, centred)
@@ -56,7 +56,7 @@ def batch_sets(
             first, last, mean, rstd, ys,
         )  # fmt: skip
         return
-    stream = streams(ys, s)
+    stream = streams(ys, s, 2)
     for i in range(first, last):
         if training:
             m, squares = rows.moments(xs, i * s, n, c * s, s, YES)
@@ -93,7 +93,7 @@ def group_gradients(
     n, c, s = x.shape
     wide = c // groups
     dys, xs, dxs = dy.reshape(dy.size), x.reshape(x.size), dx.reshape(dx.size)
-    stream = moving and streams(dxs, wide if s == 1 else s)
+    stream = moving and streams(dxs, wide if s == 1 else s, 3)
     if s == 1:
         place = piece * 2 * c
         if summing:
@@ -156,7 +156,7 @@ def batch_gradients(dy, x, mean, rstd, weight, training, piece, count, dw, db, m
             dys, xs, n, c, mean, rstd, weight, training, first, last, dw, db, moving, dxs
         )
         return
-    stream = moving and streams(dxs, s)
+    stream = moving and streams(dxs, s, 3)
     for i in range(first, last):
         hi, lo = strips.split(mean[i], x)
         r, plain, along = rstd[i], 0.0, 0.0
