@@ -14,6 +14,8 @@ from numba import prange
 from kernels.core import jit, simd
 from kernels.pool.adaptive import bounds
 
+PIECES = 16  # of the planes, whatever the number of threads
+
 
 @jit.inlined
 def add(a, b):
@@ -99,26 +101,41 @@ def fold_plane(fold, across, xs, base, size, ys, to, out, column):
 
 
 @jit.exact
-def avg_plane(x, plane, y):
-    """Fill one plane of y."""
+def avg_planes(x, first, last, y):
+    """Fill the planes [first, last) of y."""
     size, out = (x.shape[2], x.shape[3]), (y.shape[2], y.shape[3])
-    ys, to = y.reshape(y.size), plane * out[0] * out[1]
+    xs, ys = x.reshape(x.size), y.reshape(y.size)
     column = np.empty(size[1] + simd.lanes(x), x.dtype)
-    base = plane * size[0] * size[1]
-    fold_plane(add, total_of, x.reshape(x.size), base, size, ys, to, out, column)
-    for oh in range(out[0]):
-        top, bottom = bounds(oh, size[0], out[0])
-        for ow in range(out[1]):
-            left, right = bounds(ow, size[1], out[1])
-            ys[to + oh * out[1] + ow] /= x.dtype.type((bottom - top) * (right - left))
+    for plane in range(first, last):
+        base, to = plane * size[0] * size[1], plane * out[0] * out[1]
+        fold_plane(add, total_of, xs, base, size, ys, to, out, column)
+        for oh in range(out[0]):
+            top, bottom = bounds(oh, size[0], out[0])
+            for ow in range(out[1]):
+                left, right = bounds(ow, size[1], out[1])
+                ys[to + oh * out[1] + ow] /= x.dtype.type((bottom - top) * (right - left))
 
 
 @jit.exact
-def avg_dx_plane(dy, plane, dx):
-    """Fill one plane of dx."""
+def avg_dx_planes(dy, first_plane, last_plane, dx):
+    """Fill the planes [first_plane, last_plane) of dx."""
     out, size = (dy.shape[2], dy.shape[3]), (dx.shape[2], dx.shape[3])
+    if out[0] == 1 and out[1] == 1:
+        grads, flat, area = dy.reshape(dy.size), dx.reshape(dx.size), size[0] * size[1]
+        for plane in range(first_plane, last_plane):
+            share = grads[plane] / dx.dtype.type(area)
+            for i in range(plane * area, (plane + 1) * area):
+                flat[np.uint64(i)] = share
+        return
     dys, rows = dy.reshape(-1, out[1]), dx.reshape(-1, size[1])
     column = np.empty(out[1], dx.dtype)
+    for plane in range(first_plane, last_plane):
+        avg_dx_plane(dys, rows, plane, size, out, column)
+
+
+@jit.exact
+def avg_dx_plane(dys, rows, plane, size, out, column):
+    """Fill one plane's rows of dx."""
     before = (-1, -1)
     for ih in range(size[0]):
         first, last = bounds(ih, out[0], size[0])
@@ -135,7 +152,7 @@ def avg_dx_plane(dy, plane, dx):
             dy_row = dys[plane * out[0] + oh]
             for ow in range(out[1]):
                 left, right = bounds(ow, size[1], out[1])
-                column[ow] += dy_row[ow] / dx.dtype.type((bottom - top) * (right - left))
+                column[ow] += dy_row[ow] / column.dtype.type((bottom - top) * (right - left))
         row[:] = 0
         for ow in range(out[1]):
             left, right = bounds(ow, size[1], out[1])
@@ -144,20 +161,22 @@ def avg_dx_plane(dy, plane, dx):
 
 
 @jit.exact
-def max_plane(x, plane, indices, y):
-    """Fill one plane of y, and of indices unless it is empty."""
+def max_planes(x, first, last, indices, y):
+    """Fill the planes [first, last) of y, and of indices unless it is empty."""
     size, out = (x.shape[2], x.shape[3]), (y.shape[2], y.shape[3])
-    xs, ys, base, to = (
-        x.reshape(x.size),
-        y.reshape(y.size),
-        plane * size[0] * size[1],
-        plane * out[0] * out[1],
-    )
-    if indices.size == 0:
-        column = np.empty(size[1] + simd.lanes(x), x.dtype)
-        fold_plane(larger, largest_of, xs, base, size, ys, to, out, column)
-        return
-    kept = indices.reshape(indices.size)
+    xs, ys, kept = x.reshape(x.size), y.reshape(y.size), indices.reshape(indices.size)
+    column = np.empty(size[1] + simd.lanes(x), x.dtype)
+    for plane in range(first, last):
+        base, to = plane * size[0] * size[1], plane * out[0] * out[1]
+        if kept.size:
+            winners_plane(xs, base, size, kept, ys, to, out)
+        else:
+            fold_plane(larger, largest_of, xs, base, size, ys, to, out, column)
+
+
+@jit.exact
+def winners_plane(xs, base, size, kept, ys, to, out):
+    """Fill a plane of y and of indices."""
     for oh in range(out[0]):
         top, bottom = bounds(oh, size[0], out[0])
         for ow in range(out[1]):
@@ -174,12 +193,20 @@ def max_plane(x, plane, indices, y):
 
 
 @jit.exact
-def max_dx_plane(dy, indices, plane, dx):
-    """Fill one plane of dx; an index outside its window moves nothing."""
+def max_dx_planes(dy, indices, first, last, dx):
+    """Fill the planes [first, last) of dx; an index outside its window moves nothing."""
     out, size = (dy.shape[2], dy.shape[3]), (dx.shape[2], dx.shape[3])
-    flat = dx.reshape(dx.size)[plane * size[0] * size[1] : (plane + 1) * size[0] * size[1]]
-    grads, kept, at = dy.reshape(dy.size), indices.reshape(indices.size), plane * out[0] * out[1]
-    flat[:] = 0
+    grads, kept, flat = dy.reshape(dy.size), indices.reshape(indices.size), dx.reshape(dx.size)
+    for i in range(first * size[0] * size[1], last * size[0] * size[1]):
+        flat[np.uint64(i)] = 0
+    for plane in range(first, last):
+        max_dx_plane(grads, kept, plane, size, out, flat)
+
+
+@jit.inlined
+def max_dx_plane(grads, kept, plane, size, out, flat):
+    """Add the gradients of one plane."""
+    base, at = plane * size[0] * size[1], plane * out[0] * out[1]
     for oh in range(out[0]):
         top, bottom = bounds(oh, size[0], out[0])
         for ow in range(out[1]):
@@ -188,33 +215,45 @@ def max_dx_plane(dy, indices, plane, dx):
             ih = index // size[1]
             iw = index - ih * size[1]
             if top <= ih < bottom and left <= iw < right:
-                flat[index] += grads[at]
+                flat[base + index] += grads[at]
             at += 1
 
 
 @jit.parallel
 def avg_pool2d(x, y):
     """Fill y, planes over threads."""
-    for plane in prange(y.shape[0] * y.shape[1]):
-        avg_plane(x, np.int64(plane), y)
+    planes = y.shape[0] * y.shape[1]
+    count = min(planes, PIECES)
+    for piece in prange(count):
+        first, last = np.int64(piece) * planes // count, (np.int64(piece) + 1) * planes // count
+        avg_planes(x, first, last, y)
 
 
 @jit.parallel
 def avg_dx(dy, dx):
     """Fill dx, planes over threads."""
-    for plane in prange(dx.shape[0] * dx.shape[1]):
-        avg_dx_plane(dy, np.int64(plane), dx)
+    planes = dx.shape[0] * dx.shape[1]
+    count = min(planes, PIECES)
+    for piece in prange(count):
+        first, last = np.int64(piece) * planes // count, (np.int64(piece) + 1) * planes // count
+        avg_dx_planes(dy, first, last, dx)
 
 
 @jit.parallel
 def max_pool2d(x, indices, y):
     """Fill y, and indices unless it is empty, planes over threads."""
-    for plane in prange(y.shape[0] * y.shape[1]):
-        max_plane(x, np.int64(plane), indices, y)
+    planes = y.shape[0] * y.shape[1]
+    count = min(planes, PIECES)
+    for piece in prange(count):
+        first, last = np.int64(piece) * planes // count, (np.int64(piece) + 1) * planes // count
+        max_planes(x, first, last, indices, y)
 
 
 @jit.parallel
 def max_dx(dy, indices, dx):
     """Fill dx, planes over threads."""
-    for plane in prange(dx.shape[0] * dx.shape[1]):
-        max_dx_plane(dy, indices, np.int64(plane), dx)
+    planes = dx.shape[0] * dx.shape[1]
+    count = min(planes, PIECES)
+    for piece in prange(count):
+        first, last = np.int64(piece) * planes // count, (np.int64(piece) + 1) * planes // count
+        max_dx_planes(dy, indices, first, last, dx)
