@@ -268,24 +268,31 @@ CASES += [
 def find(names: Sequence[str], wanted: Sequence[str] = ("small",)) -> list[Case]:
     """Return the cases of the ladders and families in `names` (all where empty).
 
-    Each of `wanted` is "small", "real", "all", a group, or a case's own name.
+    Each of `wanted` is "small", "real", "all", a group, or a case's own name. A group may also stand among
+    `names`: all of its cases are meant then.
 
     Raises
     ------
     ValueError
-        If a name is no ladder and no family, or no case is called so; the message lists what there is.
+        If a name is no ladder, no family and no group, or no case is called so; the message lists what there is.
     """
     ladders = kernels.ladders()
     known = {each.name for each in ladders} | {each.family for each in ladders}
+    groups = {each.group for each in CASES if each.group} - known
     for name in names:
-        if name not in known:
+        if name not in known | groups:
             raise ValueError(
-                f"NAME: expected a ladder or a family of {sorted(known)}, got {name!r}"
+                f"NAME: expected a ladder or a family of {sorted(known)}, "
+                f"or a group of cases of {sorted(groups)}, got {name!r}"
             )
     asked = {each.name for each in ladders if not names or {each.name, each.family} & set(names)}
     mine = [each for each in CASES if each.ladder in asked]
     there = {"small", "real", "all"}.union(*(each.tags for each in mine))
-    for name in wanted:
+    for name in wanted if mine else ():
         if name not in there:
             raise ValueError(f"--case: expected one of {sorted(there)}, got {name!r}")
-    return [each for each in mine if each.tags & set(wanted)]
+    return [
+        each
+        for each in CASES
+        if each.group in groups & set(names) or (each.ladder in asked and each.tags & set(wanted))
+    ]

@@ -27,7 +27,7 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         "names",
         nargs="*",
         metavar="NAME",
-        help="a ladder (conv2d) or a family (pool); all where none",
+        help="a ladder (conv2d), a family (pool) or a group of cases (depthwise); all where none",
     )
     add(
         "--case",

@@ -42,6 +42,12 @@ def test_find_by_ladder_family_and_case():
     assert [each.name for each in found] == [
         "resnet-56-b1", "resnet-28-b1", "resnet-14-b1", "resnet-7-b1", "stem",
     ]  # fmt: skip
+    depthwise = cases.find(["depthwise"])
+    assert depthwise
+    assert {each.group for each in depthwise} == {"depthwise"}
+    both = cases.find(["pool", "depthwise"], ["real"])
+    assert set(depthwise) < set(both)
+    assert {each.ladder for each in both} >= {"max_pool2d", "avg_pool2d", "conv2d"}
     with pytest.raises(ValueError, match=r"NAME.*conv2d.*'conv5d'"):
         cases.find(["conv5d"])
     with pytest.raises(ValueError, match=r"--case.*resnet-56.*'huge'"):

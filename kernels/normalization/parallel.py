@@ -4,7 +4,7 @@ A set is one thread's from its statistics to its last element, so nothing is mer
 the columns of rows are each piece's own, and added in the order of the pieces. How many pieces there are hangs
 on the sizes alone.
 
-Measured on a Zen 5, float32, two cores: the README's table.
+Measured on a Zen 4, float32, two cores: the README's table.
 """
 
 import numpy as np

@@ -5,7 +5,7 @@ that row, folded along. Global pooling is a single stretch of the whole plane, f
 gradient of the mean runs back: for each row of dx, the rows of dy that it lies under are added up, each with
 its windows' share, and then spread along. That of the maximum is one pass over dy. Planes over threads.
 
-Measured on a Zen 5, float32: in the README's table.
+Measured on a Zen 4, float32: in the README's table.
 """
 
 import numpy as np

@@ -7,7 +7,7 @@ exists being an interval found by arithmetic. R + S passes over a row instead of
 The gradients run the same way back: rows of dy added up, then spread along the row. Where winners are kept,
 and where their gradient is handed back, the taps are taken one by one: the order decides between equals.
 
-Measured on a Zen 5, float32: in the README's table.
+Measured on a Zen 4, float32: in the README's table.
 """
 
 import numpy as np

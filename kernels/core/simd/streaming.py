@@ -3,7 +3,7 @@
 An ordinary store to a line that no cache holds reads the line first, so that a large output costs its
 bytes twice. A streaming store sends whole lines to memory and reads nothing. It wants vectors that begin
 on their own boundary, and whoever reads the result next finds it in memory alone: so it is for work
-of a size (`FROM`) that the shared cache would not have kept either. (On a Zen 5 with 32 MiB of it, relu of 4M
+of a size (`FROM`) that the shared cache would not have kept either. (On a Zen 4 with 32 MiB of it, relu of 4M
 float32, 32 MiB in and out, takes 0.39 ms with ordinary stores and 0.65 streamed; its gradient, 48 MiB, 0.70 streamed.)
 
 Source: Intel, "64 and IA-32 Architectures Optimization Reference Manual", "Non-temporal stores"; LLVM

@@ -138,8 +138,7 @@ def numbers(a: np.ndarray, start: int, count: int, base: int, step: int, like: n
 def put_integers(value: Any, a: np.ndarray, start: int, count: int, base: int, step: int) -> None:
     """Write the first `count` lanes, whole numbers, plus base + lane · step, to an array of integers."""
     count = max(0, min(count, len(value)))
-    whole = value.astype(np.int64) + base + step * np.arange(len(value))
-    a[start : start + count] = whole[:count]
+    a[start : start + count] = value[:count].astype(np.int64) + base + step * np.arange(count)
 
 
 def transpose(

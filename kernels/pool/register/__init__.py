@@ -4,7 +4,7 @@
 `winners` keeps places. The gradients: `laid_out` is what they read, `carry` serves the same small windows,
 `ask` any others. `kinds` says what is folded: a maximum, a mean, a root of squares.
 
-Measured on a Zen 5, float32: in the README's table.
+Measured on a Zen 4, float32: in the README's table.
 """
 
 from kernels.pool.register.forward import avg_pool2d, lp_pool2d, max_pool2d

@@ -88,4 +88,5 @@ def part(dy, weights, o, factor, y, at, left):
 def part_of_root(dy, weights, o, factor, y, at, left):
     """Return dy's share for each tap of a root of squares, to be multiplied by the tap; none of a root of 0."""
     root = simd.vector_part(y, at, left)
-    return simd.select(root == 0, 0.0, dy * (simd.vector(weights, o) * factor) / root)
+    share = dy * (simd.vector(weights, o) * factor) / simd.select(root == 0, 1.0, root)
+    return simd.select(root == 0, 0.0, share)
