@@ -13,14 +13,9 @@ from numba import prange
 
 from kernels.core import jit, simd
 from kernels.pool.adaptive import bounds
+from kernels.pool.register.kinds import largest, total
 
 PIECES = 16  # of the planes, whatever the number of threads
-
-
-@jit.inlined
-def add(a, b):
-    """Return the sum."""
-    return a + b
 
 
 @jit.inlined
@@ -33,12 +28,6 @@ def total_of(v):
 def largest_of(v):
     """Return the largest lane; NaN if there is one."""
     return simd.largest_of(v)
-
-
-@jit.inlined
-def larger(a, b):
-    """Return the larger, NaN if either is; the later of two."""
-    return simd.select((b > a) | (b != b), b, a)
 
 
 @jit.inlined
@@ -108,7 +97,7 @@ def avg_planes(x, first, last, y):
     column = np.empty(size[1] + simd.lanes(x), x.dtype)
     for plane in range(first, last):
         base, to = plane * size[0] * size[1], plane * out[0] * out[1]
-        fold_plane(add, total_of, xs, base, size, ys, to, out, column)
+        fold_plane(total, total_of, xs, base, size, ys, to, out, column)
         for oh in range(out[0]):
             top, bottom = bounds(oh, size[0], out[0])
             for ow in range(out[1]):
@@ -171,7 +160,7 @@ def max_planes(x, first, last, indices, y):
         if kept.size:
             winners_plane(xs, base, size, kept, ys, to, out)
         else:
-            fold_plane(larger, largest_of, xs, base, size, ys, to, out, column)
+            fold_plane(largest, largest_of, xs, base, size, ys, to, out, column)
 
 
 @jit.exact

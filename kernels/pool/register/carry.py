@@ -14,30 +14,40 @@ from kernels.pool.register.laid_out import BAND, lay_out, number_steps
 
 
 @jit.inlined
-def won(match, total, value, number, codes, tap):
+def won(match, total, value, number, code):
     """Add dy of the windows, or (`match`) of those that this tap won."""
     if not match:
         return total + value
-    mine = number == simd.vector(codes, tap * simd.lanes(codes))
-    return simd.select(mine, total + value, total)
+    return simd.select(number == code, total + value, total)
 
 
 @jit.inlined
-def tap_row(match, r, size, stride, values, taken, codes, start):
+def tap_row(match, size, stride, values, taken, codes, start):
     """What a row of taps hands back to a vector of inputs: its even and odd phase where the stride is 2."""
     v0, v1, v2 = values
     n0, n1, n2 = taken
-    even = won(match, start[0], v0, n0, codes, r * size)
+    c0, c1, c2 = codes
+    even = won(match, start[0], v0, n0, c0)
     odd = start[1]
     if stride == 2:
-        odd = won(match, odd, v0, n0, codes, r * size + 1)
+        odd = won(match, odd, v0, n0, c1)
     else:
-        even = won(match, even, v1, n1, codes, r * size + 1)
+        even = won(match, even, v1, n1, c1)
     if size == 3 and stride == 2:
-        even = won(match, even, v1, n1, codes, r * size + 2)
+        even = won(match, even, v1, n1, c2)
     elif size == 3:
-        even = won(match, even, v2, n2, codes, r * size + 2)
+        even = won(match, even, v2, n2, c2)
     return even, odd
+
+
+@jit.inlined
+def codes_of(codes, r, size):
+    """Return a row of taps' numbers, a vector each; of two taps the second twice."""
+    at = r * size * simd.lanes(codes)
+    first, second = simd.vector(codes, at), simd.vector(codes, at + simd.lanes(codes))
+    if size == 2:
+        return first, second, second
+    return first, second, simd.vector(codes, at + 2 * simd.lanes(codes))
 
 
 @jit.inlined
@@ -83,15 +93,15 @@ def small_row(
         start = nothing, nothing
         if size > stride:
             start = simd.vector(carried, q), simd.vector(carried, q + lanes)
-        first = tap_row(match, 0, size, stride, values, taken, codes, start)
+        first = tap_row(match, size, stride, values, taken, codes[0], start)
         start = nothing, nothing
         if size == 3 and stride == 1:
             start = simd.vector(carried, room + q), nothing
-        second = tap_row(match, 1, size, stride, values, taken, codes, start)
+        second = tap_row(match, size, stride, values, taken, codes[1], start)
         if stride == 1:
             simd.put_vector(second[0], carried, q)
         if size == 3:
-            third = tap_row(match, 2, size, stride, values, taken, codes, (nothing, nothing))
+            third = tap_row(match, size, stride, values, taken, codes[2], (nothing, nothing))
             if stride == 1:
                 simd.put_vector(third[0], carried, room + q)
             else:
@@ -120,6 +130,10 @@ def small_planes(
     pitch = (span // stride + 3 * lanes - 1) // lanes * lanes
     code = number_steps((size, size), (1, 1), extent[1], window)
     steps = (extent[0] + padding[0] + stride - 1) // stride
+    last_row = size - 1
+    rows_of_codes = (
+        codes_of(codes, 0, size), codes_of(codes, 1, size), codes_of(codes, last_row, size)
+    )  # fmt: skip
     for plane in range(first, last):
         base, to = plane * out[0] * out[1], plane * extent[0] * extent[1]
         carried[:] = 0
@@ -136,7 +150,7 @@ def small_planes(
             for oh in range(low, min(low + BAND, steps)):
                 row = oh - low if oh < out[0] else BAND  # that of no windows stays empty
                 small_row(
-                    match, dys, numbers, codes, row * pitch + lanes, size, stride, flat, to,
+                    match, dys, numbers, rows_of_codes, row * pitch + lanes, size, stride, flat, to,
                     oh * stride - padding[0], extent[0], extent[1], padding[1], carried,
                 )  # fmt: skip
         if match:

@@ -11,6 +11,7 @@ rounding give r, what is left is o, and both must lie between bounds.
 
 from kernels.core import jit, simd
 from kernels.core.windows import taps_below
+from kernels.pool.register.ends import part, put
 
 BAND = 32  # rows of dy laid out at a time
 EXACT = 1 << 20  # numbers below this come out of the arithmetic above unharmed in float32
@@ -63,20 +64,3 @@ def lay_out(
                 good = good & (simd.rint(rest * (1 / along)) * along == rest)
             wrong = simd.select(good | (low < 0), wrong, wrong + 1)
     return wrong
-
-
-@jit.inlined
-def part(a, at, left):
-    """Read a vector, or what is left of the row and zeros."""
-    if left >= simd.lanes(a):
-        return simd.vector(a, at)
-    return simd.vector_part(a, at, left)
-
-
-@jit.inlined
-def put(value, a, at, left):
-    """Write a vector, or what is left of the row."""
-    if left >= simd.lanes(a):
-        simd.put_vector(value, a, at)
-    else:
-        simd.put_vector_part(value, a, at, left)

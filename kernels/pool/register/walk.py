@@ -11,6 +11,7 @@ vector along the row, then across, with the next vector shifted in from the righ
 """
 
 from kernels.core import jit, simd
+from kernels.pool.register.ends import put
 
 
 @jit.inlined
@@ -86,15 +87,6 @@ def reach(xs, row, column, width, fill):
     if column >= 0 and column + simd.lanes(xs) <= width:
         return simd.vector(xs, row + column)
     return simd.vector_between(xs, row + column, -column, width - column, fill)
-
-
-@jit.inlined
-def put(value, ys, at, left):
-    """Write a vector, or what is left of the row."""
-    if left >= simd.lanes(ys):
-        simd.put_vector(value, ys, at)
-    else:
-        simd.put_vector_part(value, ys, at, left)
 
 
 @jit.inlined
