@@ -157,7 +157,9 @@ def _torch(name, threads, ladder, direction, arrays, options, dy) -> Callable[[]
         ),
         "adaptive_avg_pool2d": F.adaptive_avg_pool2d,
         "adaptive_max_pool2d": F.adaptive_max_pool2d,
-        "max_unpool2d": lambda y, places, shape: F.max_unpool2d(y, places, [2], output_size=shape),
+        "max_unpool2d": lambda y, places, shape: F.max_unpool2d(
+            y, places, [2, 2], output_size=shape
+        ),
         "matmul": torch.matmul,
         "linear": F.linear,
         "relu": torch.relu,

@@ -13,6 +13,8 @@ Source: He et al., "Spatial Pyramid Pooling in Deep Convolutional Networks for V
 section 2.2; PyTorch's start and end of each window.
 """
 
+import numpy as np
+
 from kernels.core import jit
 
 
@@ -20,6 +22,22 @@ from kernels.core import jit
 def bounds(o, inputs, outputs):
     """First input under window o, and the first after it."""
     return o * inputs // outputs, ((o + 1) * inputs + outputs - 1) // outputs
+
+
+@jit.exact
+def tabulate(inputs, outputs, firsts, lasts):
+    """List `bounds` of every window: divisions take longer than a small window's additions."""
+    for o in range(outputs):
+        firsts[o], lasts[o] = bounds(o, inputs, outputs)
+
+
+@jit.inlined
+def within(index, width, top, bottom, left, right):
+    """Whether a flat index lies in a rectangle of its plane: a look at each row, where a division is longer."""
+    found = False
+    for ih in range(top, bottom):
+        found |= ih * width + left <= index < ih * width + right
+    return found
 
 
 @jit.exact
@@ -99,15 +117,14 @@ def max_dx(dy, indices, dx):
 def first_outside(indices, height, width):
     """Return where the first index is that lies outside its window: (n, c, oh, ow); −1s if none does."""
     out = indices.shape[2:]
+    lefts, rights = np.empty(out[1], np.int64), np.empty(out[1], np.int64)
+    tabulate(width, out[1], lefts, rights)
     for n in range(indices.shape[0]):
         for c in range(indices.shape[1]):
             for oh in range(out[0]):
                 top, bottom = bounds(oh, height, out[0])
                 for ow in range(out[1]):
-                    left, right = bounds(ow, width, out[1])
                     index = indices[n, c, oh, ow]
-                    ih = index // width
-                    iw = index - ih * width
-                    if not (top <= ih < bottom and left <= iw < right):
+                    if not within(index, width, top, bottom, lefts[ow], rights[ow]):
                         return n, c, oh, ow
     return -1, -1, -1, -1

@@ -12,7 +12,7 @@ import numpy as np
 from numba import prange
 
 from kernels.core import jit, simd
-from kernels.pool.adaptive import bounds
+from kernels.pool.adaptive import bounds, tabulate, within
 from kernels.pool.register.kinds import largest, total
 
 PIECES = 16  # of the planes, whatever the number of threads
@@ -75,7 +75,7 @@ def fold_stretch(fold, across, values, low, high):
 
 
 @jit.inlined
-def fold_plane(fold, across, xs, base, size, ys, to, out, column):
+def fold_plane(fold, across, xs, base, size, ys, to, out, column, lefts, rights):
     """Fill a plane of y with its windows' folds."""
     whole = out[0] == 1 and out[1] == 1
     for oh in range(out[0]):
@@ -85,8 +85,7 @@ def fold_plane(fold, across, xs, base, size, ys, to, out, column):
             continue
         fold_rows(fold, xs, base + top * size[1], size[1], bottom - top, column)
         for ow in range(out[1]):
-            left, right = bounds(ow, size[1], out[1])
-            ys[to + oh * out[1] + ow] = fold_stretch(fold, across, column, left, right)
+            ys[to + oh * out[1] + ow] = fold_stretch(fold, across, column, lefts[ow], rights[ow])
 
 
 @jit.exact
@@ -95,14 +94,16 @@ def avg_planes(x, first, last, y):
     size, out = (x.shape[2], x.shape[3]), (y.shape[2], y.shape[3])
     xs, ys = x.reshape(x.size), y.reshape(y.size)
     column = np.empty(size[1] + simd.lanes(x), x.dtype)
+    lefts, rights = np.empty(out[1], np.int64), np.empty(out[1], np.int64)
+    tabulate(size[1], out[1], lefts, rights)
     for plane in range(first, last):
         base, to = plane * size[0] * size[1], plane * out[0] * out[1]
-        fold_plane(total, total_of, xs, base, size, ys, to, out, column)
+        fold_plane(total, total_of, xs, base, size, ys, to, out, column, lefts, rights)
         for oh in range(out[0]):
             top, bottom = bounds(oh, size[0], out[0])
             for ow in range(out[1]):
-                left, right = bounds(ow, size[1], out[1])
-                ys[to + oh * out[1] + ow] /= x.dtype.type((bottom - top) * (right - left))
+                taps = (bottom - top) * (rights[ow] - lefts[ow])
+                ys[to + oh * out[1] + ow] /= x.dtype.type(taps)
 
 
 @jit.exact
@@ -118,12 +119,14 @@ def avg_dx_planes(dy, first_plane, last_plane, dx):
         return
     dys, rows = dy.reshape(-1, out[1]), dx.reshape(-1, size[1])
     column = np.empty(out[1], dx.dtype)
+    lefts, rights = np.empty(out[1], np.int64), np.empty(out[1], np.int64)
+    tabulate(size[1], out[1], lefts, rights)
     for plane in range(first_plane, last_plane):
-        avg_dx_plane(dys, rows, plane, size, out, column)
+        avg_dx_plane(dys, rows, plane, size, out, column, lefts, rights)
 
 
 @jit.exact
-def avg_dx_plane(dys, rows, plane, size, out, column):
+def avg_dx_plane(dys, rows, plane, size, out, column, lefts, rights):
     """Fill one plane's rows of dx."""
     before = (-1, -1)
     for ih in range(size[0]):
@@ -140,12 +143,11 @@ def avg_dx_plane(dys, rows, plane, size, out, column):
             top, bottom = bounds(oh, size[0], out[0])
             dy_row = dys[plane * out[0] + oh]
             for ow in range(out[1]):
-                left, right = bounds(ow, size[1], out[1])
-                column[ow] += dy_row[ow] / column.dtype.type((bottom - top) * (right - left))
+                taps = (bottom - top) * (rights[ow] - lefts[ow])
+                column[ow] += dy_row[ow] / column.dtype.type(taps)
         row[:] = 0
         for ow in range(out[1]):
-            left, right = bounds(ow, size[1], out[1])
-            for iw in range(left, right):
+            for iw in range(lefts[ow], rights[ow]):
                 row[iw] += column[ow]
 
 
@@ -155,12 +157,14 @@ def max_planes(x, first, last, indices, y):
     size, out = (x.shape[2], x.shape[3]), (y.shape[2], y.shape[3])
     xs, ys, kept = x.reshape(x.size), y.reshape(y.size), indices.reshape(indices.size)
     column = np.empty(size[1] + simd.lanes(x), x.dtype)
+    lefts, rights = np.empty(out[1], np.int64), np.empty(out[1], np.int64)
+    tabulate(size[1], out[1], lefts, rights)
     for plane in range(first, last):
         base, to = plane * size[0] * size[1], plane * out[0] * out[1]
         if kept.size:
             winners_plane(xs, base, size, kept, ys, to, out)
         else:
-            fold_plane(largest, largest_of, xs, base, size, ys, to, out, column)
+            fold_plane(largest, largest_of, xs, base, size, ys, to, out, column, lefts, rights)
 
 
 @jit.exact
@@ -188,22 +192,21 @@ def max_dx_planes(dy, indices, first, last, dx):
     grads, kept, flat = dy.reshape(dy.size), indices.reshape(indices.size), dx.reshape(dx.size)
     for i in range(first * size[0] * size[1], last * size[0] * size[1]):
         flat[np.uint64(i)] = 0
+    lefts, rights = np.empty(out[1], np.int64), np.empty(out[1], np.int64)
+    tabulate(size[1], out[1], lefts, rights)
     for plane in range(first, last):
-        max_dx_plane(grads, kept, plane, size, out, flat)
+        max_dx_plane(grads, kept, plane, size, out, flat, lefts, rights)
 
 
 @jit.inlined
-def max_dx_plane(grads, kept, plane, size, out, flat):
+def max_dx_plane(grads, kept, plane, size, out, flat, lefts, rights):
     """Add the gradients of one plane."""
     base, at = plane * size[0] * size[1], plane * out[0] * out[1]
     for oh in range(out[0]):
         top, bottom = bounds(oh, size[0], out[0])
         for ow in range(out[1]):
-            left, right = bounds(ow, size[1], out[1])
             index = kept[at]
-            ih = index // size[1]
-            iw = index - ih * size[1]
-            if top <= ih < bottom and left <= iw < right:
+            if within(index, size[1], top, bottom, lefts[ow], rights[ow]):
                 flat[base + index] += grads[at]
             at += 1
 
