@@ -126,7 +126,8 @@ def interleave(even: Any, odd: Any) -> tuple[Any, Any]:
 def numbers(a: np.ndarray, start: int, count: int, base: int, step: int, like: np.ndarray) -> Any:
     """Return the integers a[start + lane] − (base + lane · step) as floats of `like`'s dtype.
 
-    Only the first `count` are read; the others are 0 − (base + lane · step).
+    Only the first `count` are read; the others are 0 − (base + lane · step). For integers of 8 or 16 bits base
+    and step must fit 32.
     """
     whole = np.zeros(lanes(like), np.int64)
     count = max(0, min(count, len(whole)))

@@ -285,8 +285,8 @@ def interleave(typing, even, odd):
 
 
 def _ramp(builder, base, step, count):
-    """Whole numbers base, base + step, … of 64 bits."""
-    wide = ir.VectorType(I64, count)
+    """Whole numbers base, base + step, …"""
+    wide = ir.VectorType(base.type, count)
     places = ir.Constant(wide, list(range(count)))
     return builder.add(
         spread(builder, base, wide), builder.mul(places, spread(builder, step, wide))
@@ -304,10 +304,12 @@ def numbers(typing, a, start, count, base, step, like):
         whole = ir.VectorType(ir.IntType(a.dtype.bitwidth), lanes.count)
         mask = inside(builder, None, number, lanes.count)
         part = read_part(builder, address(context, builder, a, array, first), whole, mask)
-        if a.dtype.bitwidth < 64:
-            wide = ir.VectorType(I64, lanes.count)
+        element = I64 if a.dtype.bitwidth > 16 else I32  # half as many vectors for what is narrow
+        if a.dtype.bitwidth < element.width:
             extend = builder.sext if a.dtype.signed else builder.zext
-            part = extend(part, wide)
+            part = extend(part, ir.VectorType(element, lanes.count))
+        if element == I32:
+            low, rise = builder.trunc(low, I32), builder.trunc(rise, I32)
         part = builder.sub(part, _ramp(builder, low, rise, lanes.count))
         return _single(context, builder, tile, builder.sitofp(part, lanes))
 
