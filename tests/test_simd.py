@@ -150,7 +150,7 @@ def by_number(a, b, c):
 
 @njit(error_model="numpy")
 def memory(a, c, ints, small, count):
-    even, odd = simd.even_odd(a, 3)
+    even, odd = simd.deinterleave(simd.vector(a, 3), simd.vector(a, 3 + simd.lanes(a)))
     low, high = simd.interleave(odd, even)
     simd.put_vector(low, c, 0)
     simd.put_vector(high, c, simd.lanes(a))

@@ -53,7 +53,6 @@ from kernels.core.simd.tile import (
 )
 from kernels.core.simd.vector import (
     deinterleave,
-    even_odd,
     interleave,
     lanes,
     largest_of,
@@ -85,7 +84,6 @@ __all__ = [
     "constant",
     "copysign",
     "deinterleave",
-    "even_odd",
     "fma",
     "interleave",
     "lanes",

@@ -96,12 +96,6 @@ def _folded(value: Any, fold: Any) -> Any:
     return value[0]
 
 
-def even_odd(a: np.ndarray, start: int) -> tuple[Any, Any]:
-    """Return a[start], a[start + 2], … and a[start + 1], a[start + 3], …: a vector of each."""
-    pair = a[start : start + 2 * lanes(a)]
-    return pair[::2].copy(), pair[1::2].copy()
-
-
 def deinterleave(low: Any, high: Any) -> tuple[Any, Any]:
     """Return the even and the odd places of two vectors in the order of memory."""
     pair = np.concatenate([low, high])
@@ -118,7 +112,7 @@ def shifted(low: Any, high: Any, by: int) -> Any:
 
 
 def interleave(even: Any, odd: Any) -> tuple[Any, Any]:
-    """Undo `even_odd`: two vectors in the order of memory."""
+    """Undo `deinterleave`: two vectors in the order of memory."""
     pair = np.stack([even, odd], 1).reshape(2, -1)
     return pair[0], pair[1]
 
@@ -203,11 +197,6 @@ def _sum_of(value):
 @overload(largest_of)
 def _largest_of(value):
     return lambda value: lowering.reduced(value, "max")
-
-
-@overload(even_odd)
-def _even_odd(a, start):
-    return lambda a, start: lowering.even_odd(a, start)
 
 
 @overload(deinterleave)

@@ -1,6 +1,6 @@
 """What the operations become: LLVM's vector instructions.
 
-`tiles` serves the register tile, `vectors` single vectors and their way to and from memory, `elementwise`
+`tiles` serves the register tile, `vectors` single vectors and their way to and from memory, `integers` those that are whole numbers there, `elementwise`
 arithmetic, lane by lane, on tiles, vectors and numbers alike.
 """
 
@@ -31,6 +31,7 @@ from kernels.core.simd.lowering.elementwise import (
     unequal,
     unordered,
 )
+from kernels.core.simd.lowering.integers import numbers, put_integers
 from kernels.core.simd.lowering.tiles import (
     load,
     load_part,
@@ -48,11 +49,8 @@ from kernels.core.simd.lowering.tiles import (
 )
 from kernels.core.simd.lowering.vectors import (
     deinterleave,
-    even_odd,
     interleave,
-    numbers,
     prefetch,
-    put_integers,
     put_vector,
     put_vector_apart,
     put_vector_between,
@@ -78,7 +76,6 @@ __all__ = [
     "divide",
     "either",
     "equal",
-    "even_odd",
     "flip",
     "fma",
     "greater",

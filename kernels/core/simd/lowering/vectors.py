@@ -55,7 +55,7 @@ def vector(typing, a, start):
 
     def build(context, builder, signature, args):
         part = read(builder, address(context, builder, a, *args), vector_of(a.dtype))
-        return _single(context, builder, tile, part)
+        return single(context, builder, tile, part)
 
     return tile(a, types.int64), build
 
@@ -83,7 +83,7 @@ def vector_part(typing, a, start, count):
         lanes = vector_of(a.dtype)
         mask = inside(builder, None, number, lanes.count)
         part = read_part(builder, address(context, builder, a, array, first), lanes, mask)
-        return _single(context, builder, tile, part)
+        return single(context, builder, tile, part)
 
     return tile(a, types.int64, types.int64), build
 
@@ -102,7 +102,8 @@ def put_vector_part(typing, tile, a, start, count):
     return types.void(tile, a, types.int64, types.int64), build
 
 
-def _single(context, builder, tile, part):
+def single(context, builder, tile, part):
+    """Make one LLVM vector a tile of 1 × 1."""
     return builder.insert_value(ir.Constant(context.get_value_type(tile), ir.Undefined), part, 0)
 
 
@@ -113,7 +114,7 @@ def splat(typing, number, like):
 
     def build(context, builder, signature, args):
         value = context.cast(builder, args[0], number, like.dtype)
-        return _single(context, builder, tile, spread(builder, value, vector_of(like.dtype)))
+        return single(context, builder, tile, spread(builder, value, vector_of(like.dtype)))
 
     return tile(number, like), build
 
@@ -146,25 +147,8 @@ _FOLDS = {"sum": lambda builder, a, b: builder.fadd(a, b), "max": largest, "min"
 
 def _pair(context, builder, tile, low, high):
     pair = types.UniTuple(tile, 2)
-    values = [_single(context, builder, tile, part) for part in (low, high)]
+    values = [single(context, builder, tile, part) for part in (low, high)]
     return pair, context.make_tuple(builder, pair, values)
-
-
-@intrinsic
-def even_odd(typing, a, start):
-    """Read two vectors and sort them into even and odd places."""
-    tile = TileType(a.dtype, 1, 1)
-
-    def build(context, builder, signature, args):
-        lanes = vector_of(a.dtype)
-        pointer = address(context, builder, a, *args)
-        low = read(builder, pointer, lanes)
-        high = read(builder, builder.gep(pointer, [I64(lanes.count)]), lanes)
-        even = shuffle(builder, low, high, list(range(0, 2 * lanes.count, 2)))
-        odd = shuffle(builder, low, high, list(range(1, 2 * lanes.count, 2)))
-        return _pair(context, builder, tile, even, odd)[1]
-
-    return types.UniTuple(tile, 2)(a, types.int64), build
 
 
 @intrinsic
@@ -191,7 +175,7 @@ def shifted(typing, low, high, by):
         a, b = (builder.extract_value(each, 0) for each in args[:2])
         start = first % a.type.count if first < 0 else first
         part = shuffle(builder, a, b, list(range(start, start + a.type.count)))
-        return _single(context, builder, low, part)
+        return single(context, builder, low, part)
 
     return low(low, high, by), build
 
@@ -207,7 +191,7 @@ def vector_between(typing, a, start, low, high, fill):
         mask = inside(builder, bottom, top, lanes.count)
         rest = spread(builder, context.cast(builder, other, fill, a.dtype), lanes)
         pointer = address(context, builder, a, array, first)
-        return _single(context, builder, tile, read_part(builder, pointer, lanes, mask, rest))
+        return single(context, builder, tile, read_part(builder, pointer, lanes, mask, rest))
 
     return tile(a, *[types.int64] * 3, fill), build
 
@@ -228,7 +212,7 @@ def vector_apart(typing, a, start, step, low, high, fill):
             one = builder.load(builder.gep(data, [builder.mul(lane, apart)]))
             changed = builder.insert_element(builder.load(slot), one, builder.trunc(lane, I32))
             builder.store(changed, slot)
-        return _single(context, builder, tile, builder.load(slot))
+        return single(context, builder, tile, builder.load(slot))
 
     return tile(a, *[types.int64] * 4, fill), build
 
@@ -282,57 +266,6 @@ def interleave(typing, even, odd):
         return _pair(context, builder, even, low, high)[1]
 
     return types.UniTuple(even, 2)(even, odd), build
-
-
-def _ramp(builder, base, step, count):
-    """Whole numbers base, base + step, …"""
-    wide = ir.VectorType(base.type, count)
-    places = ir.Constant(wide, list(range(count)))
-    return builder.add(
-        spread(builder, base, wide), builder.mul(places, spread(builder, step, wide))
-    )
-
-
-@intrinsic
-def numbers(typing, a, start, count, base, step, like):
-    """Read integers, less a ramp, as floats; zero beyond `count`."""
-    tile = TileType(like.dtype, 1, 1)
-
-    def build(context, builder, signature, args):
-        array, first, number, low, rise, _ = args
-        lanes = vector_of(like.dtype)
-        whole = ir.VectorType(ir.IntType(a.dtype.bitwidth), lanes.count)
-        mask = inside(builder, None, number, lanes.count)
-        part = read_part(builder, address(context, builder, a, array, first), whole, mask)
-        element = I64 if a.dtype.bitwidth > 16 else I32  # half as many vectors for what is narrow
-        if a.dtype.bitwidth < element.width:
-            extend = builder.sext if a.dtype.signed else builder.zext
-            part = extend(part, ir.VectorType(element, lanes.count))
-        if element == I32:
-            low, rise = builder.trunc(low, I32), builder.trunc(rise, I32)
-        part = builder.sub(part, _ramp(builder, low, rise, lanes.count))
-        return _single(context, builder, tile, builder.sitofp(part, lanes))
-
-    return tile(a, *[types.int64] * 4, like), build
-
-
-@intrinsic
-def put_integers(typing, tile, a, start, count, base, step):
-    """Write the first `count` lanes, whole numbers, plus a ramp, as integers."""
-
-    def build(context, builder, signature, args):
-        value, array, first, number, low, rise = args
-        part = builder.extract_value(value, 0)
-        count = part.type.count
-        part = builder.fptosi(part, ir.VectorType(I64, count))
-        part = builder.add(part, _ramp(builder, low, rise, count))
-        if a.dtype.bitwidth < 64:
-            part = builder.trunc(part, ir.VectorType(ir.IntType(a.dtype.bitwidth), count))
-        mask = inside(builder, None, number, count)
-        write_part(builder, part, address(context, builder, a, array, first), mask)
-        return context.get_dummy_value()
-
-    return types.void(tile, a, *[types.int64] * 4), build
 
 
 @intrinsic
