@@ -10,10 +10,11 @@ of another rung. Pre-activations of any size give exact 0, 1 or ±1, and NaN sta
 """
 
 from kernels.core import jit, simd
-from kernels.core.simd.bits import of
-from kernels.core.vecmath import at_least, at_most, sigmoid, tanh
+from kernels.core.simd.bits import of, scaled
+from kernels.core.vecmath import at_least, at_most, exp_near, reduced, tanh
 
 INFINITY = float("inf")
+GATE_END = (104.0, 746.0)  # |z| from which a gate is 0 or 1
 NEAR = (1.0 - 4 * 2.0**-23, 1.0 - 4 * 2.0**-52)  # four units of rounding below 1
 
 
@@ -25,8 +26,15 @@ def bounded(z, clip):
 
 @jit.inlined
 def gate(z, clip):
-    """σ of the bounded pre-activation: how far the gate is open, 0 to 1."""
-    return sigmoid(bounded(z, clip))
+    """σ of the bounded pre-activation: how far the gate is open, 0 to 1.
+
+    1/(1 + e^−z) on both sides: the bound keeps the exponential in range, so that a clip costs nothing. Where
+    `vecmath.sigmoid` would be denormal this is 0.
+    """
+    end = at_most(clip, of(clip, GATE_END))
+    n, r = reduced(bounded(-z, end))
+    one = of(z, 1.0)
+    return one / (one + scaled(exp_near(r), n))
 
 
 @jit.inlined
@@ -39,8 +47,8 @@ def candidate(z, clip):
 def gate_end(clip):
     """Return the values from which a gate counts as bound: below the first, above the second."""
     free = clip == of(clip, INFINITY)
-    low = sigmoid(-clip) / of(clip, NEAR)
-    high = sigmoid(clip) * of(clip, NEAR)
+    low = gate(-clip, clip) / of(clip, NEAR)
+    high = gate(clip, clip) * of(clip, NEAR)
     return simd.select(free, -clip, low), simd.select(free, clip, high)
 
 
