@@ -382,6 +382,7 @@ ONLY = {("conv2d", name): conv2d(plain=True) for name in ("winograd_2x2", "winog
 ONLY["conv2d", "few"] = conv2d(few=True)
 ONLY["lp_pool2d", "register"] = _pool(st.fixed_dictionaries({"p": st.just(2)}))
 ONLY["conv2d", "depthwise"] = depthwise()
+ONLY["gru", "fused"] = sequence(3, False, linear_before_reset=st.just(True))
 
 
 def problems(ladder, rung):
