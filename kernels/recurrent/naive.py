@@ -11,7 +11,7 @@
     RNN   h′ = tanh(W x + U h + b), or relu
 
 Pre-activations are bounded to [−clip, clip] first; their gradient is zero where they were, which the saved
-gate tells: it is exactly what the bound gives. x (rows, D); W (G·H, D), U (G·H, P), a gate's rows together;
+gate tells: it is what the bound gives (`gates.formulas.gate_end`). x (rows, D); W (G·H, D), U (G·H, P), a gate's rows together;
 states (states, P) and (states, H): `kernels.recurrent.layout` says which row is which step's. 2·G·H·(D + P)
 FLOPs a step. Backward walks each row from its last step to its first; what it needs of the products, the
 gradients of pre-activations, it leaves in dz: those of the weights are products of whole matrices.
@@ -30,6 +30,7 @@ import numpy as np
 from kernels.core import jit
 from kernels.core.simd.bits import of
 from kernels.core.vecmath import at_least, at_most, sigmoid, tanh
+from kernels.recurrent.gates.formulas import candidate_end, gate_end
 
 
 @jit.fast
@@ -59,14 +60,15 @@ def bounded(z, bound):
 @jit.inlined
 def sigmoid_slope(y, bound):
     """σ′ from σ: y·(1 − y), or 0 where the bound was met."""
-    met = y == sigmoid(bound) or y == sigmoid(-bound)
+    low, high = gate_end(bound)
+    met = y <= low or y >= high
     return of(y, 0.0) if met else y * (of(y, 1.0) - y)
 
 
 @jit.inlined
 def tanh_slope(y, bound):
     """tanh′ from tanh: (1 − y)(1 + y), or 0 where the bound was met."""
-    met = y == tanh(bound) or y == tanh(-bound)
+    met = abs(y) >= candidate_end(bound)
     return of(y, 0.0) if met else (of(y, 1.0) - y) * (of(y, 1.0) + y)
 
 
