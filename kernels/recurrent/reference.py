@@ -8,7 +8,7 @@ arguments, whatever else the cache holds.
 *The scale.* What one step rounds, the next multiplies, so no sum of magnitudes can bound a recurrence: beside
 each value stands its error (`Rough`), in units of 4·eps, to the first order:
 
-- an addition or a product rounds by half an eps of its result, an eighth of a unit;
+- an addition or a product rounds by half an eps of its result, an eighth of a unit, there and in here;
 - σ and tanh multiply the error by their slope, take z itself for off by an eps, and round by 4 eps at the
   most: one unit; a gate too small for normal numbers may be 0;
 - Σ_j a_j·w_j of n terms rounds by (4 + √n)·eps·Σ|a||w|, as everywhere in the house, and passes on the errors of
@@ -33,12 +33,12 @@ class Rough:
 
     def __add__(self, other):
         value = self.value + other.value
-        return Rough(value, self.error + other.error + np.abs(value) / 8)
+        return Rough(value, self.error + other.error + np.abs(value) / 4)
 
     def __mul__(self, other):
         value = self.value * other.value
         error = np.abs(self.value) * other.error + self.error * np.abs(other.value)
-        return Rough(value, error + np.abs(value) / 8)
+        return Rough(value, error + np.abs(value) / 4)
 
     def __neg__(self):
         return Rough(-self.value, self.error)
