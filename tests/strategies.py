@@ -346,6 +346,21 @@ def sequence(draw, gates, projections, **options):
     return (x, w_ih, w_hh, optional(gates * h), optional(gates * h)), given
 
 
+@st.composite
+def gates(draw, *wide):
+    """Draw one step's gates: arrays `wide` times as wide as the state, and the state."""
+    dtype, b = draw(DTYPES), draw(st.integers(0, 9) | st.sampled_from([40]))
+    h = draw(st.integers(1, 40) | st.sampled_from([255, 256, 257, 512, 1024, 1100]))
+    scale = draw(st.sampled_from([1.0, 8.0]))
+    return tuple(draw(arrays((b, k * h), dtype, scale if k > 1 else 1.0)) for k in wide), {}
+
+
+@st.composite
+def rnn_gates(draw):
+    taken, _ = draw(gates(1))
+    return taken, {"nonlinearity": draw(st.sampled_from(["tanh", "relu"]))}
+
+
 PROBLEMS = {
     "conv2d": conv2d(),
     "matmul": matmul(),
@@ -375,6 +390,9 @@ PROBLEMS = {
     "batch_norm": batch_norm(),
     "lstm": sequence(4, True, coupled=st.booleans()),
     "gru": sequence(3, False, linear_before_reset=st.booleans()),
+    "lstm_gates": gates(4, 1),
+    "gru_gates": gates(3, 3, 1),
+    "rnn_gates": rnn_gates(),
     "rnn": sequence(1, False, nonlinearity=st.sampled_from(["tanh", "relu"])),
 }
 # Rungs that do some problems only draw theirs.
