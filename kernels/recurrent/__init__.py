@@ -1,0 +1,1 @@
+"""Recurrent networks: gates, and sequences of them."""
