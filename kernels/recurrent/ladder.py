@@ -1,5 +1,7 @@
 """The rungs of the recurrent family: sequences."""
 
+from functools import partial
+
 import numpy as np
 
 from kernels.core.ladder import Ladder, Pack, Rung
@@ -40,6 +42,21 @@ def _fused(cell, refuses=lambda problem, direction: None):
     )
 
 
+def _units(arguments, gates, refuses=lambda problem, direction: None):
+    return Rung(
+        "units",
+        "few rows: threads split the units, and meet after each step inside one region",
+        "fused",
+        {"forward": partial(arguments, units.forward)},
+        _per_flop(0.005),
+        refuses=lambda problem, direction: (
+            refuses(problem, direction) or units.refuses(problem, direction)
+        ),
+        scratch=units.scratch,
+        pack={"forward": Pack(packed_size, pack, (np.int64(gates), np.bool_(False)))},
+    )
+
+
 NAIVE = "the formula: one gate, one unit, one loop an index"
 
 LSTM = Ladder(
@@ -55,16 +72,7 @@ LSTM = Ladder(
             _per_flop(0.5),
         ),
         _fused(lstm),
-        Rung(
-            "units",
-            "few rows: threads split the units, and meet after each step inside one region",
-            "fused",
-            {"forward": units.forward},
-            lambda problem, direction: 0.005 * problem.work(direction),
-            refuses=units.refuses,
-            scratch=units.scratch,
-            pack={"forward": Pack(packed_size, pack, (np.int64(4), np.bool_(False)))},
-        ),
+        _units(units.lstm, 4),
     ],
 )
 
@@ -81,6 +89,7 @@ GRU = Ladder(
             _per_flop(0.5),
         ),
         _fused(gru, _resets_first),
+        _units(units.gru, 3, _resets_first),
     ],
 )
 
@@ -97,5 +106,6 @@ RNN = Ladder(
             _per_flop(0.5),
         ),
         _fused(rnn),
+        _units(units.rnn, 1),
     ],
 )
