@@ -259,6 +259,23 @@ def dropout(draw):
     return (x, draw(st.sampled_from([0.0, 0.3, 0.5, 1.0]))), {"seed": seed, "offset": offset}
 
 
+@st.composite
+def embedding(draw):
+    rows, width = (
+        draw(st.integers(1, 9) | st.just(300)),
+        draw(st.integers(1, 9) | st.sampled_from([16, 64, 131])),
+    )
+    shape = draw(st.sampled_from([(), (1,), (7,), (3, 5), (2, 3, 4), (0, 3), (700,)]))
+    seed = draw(st.integers(0, 2**32 - 1))
+    kind = draw(st.sampled_from([np.int64, np.int64, np.int32, np.uint16]))
+    indices = np.random.default_rng(seed).integers(0, rows, shape).astype(kind)
+    if draw(st.booleans()):  # most of them one
+        indices[indices < rows // 2 + 1] = rows // 2
+    table = draw(arrays((rows, width), draw(DTYPES)))
+    padding = draw(st.none() | st.integers(-rows, rows - 1))
+    return (indices, table), {"padding_idx": padding}
+
+
 def _shifted(draw, x):
     """Move x away from zero, as far as its variance can still be told."""
     offset = draw(st.sampled_from([0.0, 0.0, 3.0, 1000.0]))
@@ -346,6 +363,21 @@ def sequence(draw, gates, projections, **options):
     return (x, w_ih, w_hh, optional(gates * h), optional(gates * h)), given
 
 
+@st.composite
+def gates(draw, *wide):
+    """Draw one step's gates: arrays `wide` times as wide as the state, and the state."""
+    dtype, b = draw(DTYPES), draw(st.integers(0, 9) | st.sampled_from([40]))
+    h = draw(st.integers(1, 40) | st.sampled_from([255, 256, 257, 512, 1024, 1100]))
+    scale = draw(st.sampled_from([1.0, 8.0]))
+    return tuple(draw(arrays((b, k * h), dtype, scale if k > 1 else 1.0)) for k in wide), {}
+
+
+@st.composite
+def rnn_gates(draw):
+    taken, _ = draw(gates(1))
+    return taken, {"nonlinearity": draw(st.sampled_from(["tanh", "relu"]))}
+
+
 PROBLEMS = {
     "conv2d": conv2d(),
     "matmul": matmul(),
@@ -368,6 +400,7 @@ PROBLEMS = {
     "cross_entropy": cross_entropy(),
     "mse": mse(),
     "dropout": dropout(),
+    "embedding": embedding(),
     "layer_norm": _row_norm(2),
     "rms_norm": _row_norm(1),
     "group_norm": group_norm(),
@@ -375,6 +408,9 @@ PROBLEMS = {
     "batch_norm": batch_norm(),
     "lstm": sequence(4, True, coupled=st.booleans()),
     "gru": sequence(3, False, linear_before_reset=st.booleans()),
+    "lstm_gates": gates(4, 1),
+    "gru_gates": gates(3, 3, 1),
+    "rnn_gates": rnn_gates(),
     "rnn": sequence(1, False, nonlinearity=st.sampled_from(["tanh", "relu"])),
 }
 # Rungs that do some problems only draw theirs.

@@ -8,8 +8,9 @@ arguments, whatever else the cache holds.
 *The scale.* What one step rounds, the next multiplies, so no sum of magnitudes can bound a recurrence: beside
 each value stands its error (`Rough`), in units of 4·eps, to the first order:
 
-- an addition or a product rounds by half an eps of its result, an eighth of a unit;
-- σ and tanh multiply the error by their slope, and round by 4 eps at the most: one unit;
+- an addition or a product rounds by half an eps of its result, an eighth of a unit, there and in here;
+- σ and tanh multiply the error by their slope, take z itself for off by an eps, and round by 4 eps at the
+  most: one unit; a gate too small for normal numbers may be 0;
 - Σ_j a_j·w_j of n terms rounds by (4 + √n)·eps·Σ|a||w|, as everywhere in the house, and passes on the errors of
   its a_j as √Σ (e_j·w_j)²: roundings of different units are independent, and so they add up as the √n does;
   in magnitude they would grow with every step, by Σ|w|, and after a few the bound would say nothing;
@@ -20,6 +21,8 @@ each value stands its error (`Rough`), in units of 4·eps, to the first order:
 """
 
 import numpy as np
+
+TINY = 1e-30  # 4·eps of it is less than a normal number
 
 
 class Rough:
@@ -33,12 +36,12 @@ class Rough:
 
     def __add__(self, other):
         value = self.value + other.value
-        return Rough(value, self.error + other.error + np.abs(value) / 8)
+        return Rough(value, self.error + other.error + np.abs(value) / 4)
 
     def __mul__(self, other):
         value = self.value * other.value
         error = np.abs(self.value) * other.error + self.error * np.abs(other.value)
-        return Rough(value, error + np.abs(value) / 8)
+        return Rough(value, error + np.abs(value) / 4)
 
     def __neg__(self):
         return Rough(-self.value, self.error)
@@ -111,10 +114,11 @@ class Gate:
             corner = np.minimum(corner, np.abs(z.value))
         else:
             y, steep = _sigmoid(bounded) if function == "sigmoid" else _tanh(bounded)
-            self.y = Rough(y, steep * z.error + np.abs(y))
+            moved = z.error + np.minimum(np.abs(bounded), 1e3) / 4
+            self.y = Rough(y, steep * moved + np.abs(y) + TINY)
             one = self.y if function == "sigmoid" else Rough(1.0) + self.y
             slope = Rough(steep, (self.y.rest() * one).error)
-            blunt = z.error + 2 * np.abs(y) / np.maximum(steep, 1e-300)  # what gives that gate
+            blunt = moved + 2 * np.abs(y) / np.maximum(steep, 1e-300)  # what gives that gate
         unsure = corner <= np.minimum(4 * eps * blunt, 1e300)
         self.slope = Rough(
             slope.value * inside, np.where(unsure, steep / (4 * eps), slope.error * inside)
@@ -398,3 +402,68 @@ def rnn_backward(dy, cache, *, dh=None):
         "h0": dh,
     }
     return _given(cache, found)
+
+
+def _four(gates):
+    """A step's four gates."""
+    units = np.shape(gates)[1] // 4
+    return [Rough(gates)[:, k * units : (k + 1) * units] for k in range(4)]
+
+
+def _closing(y):
+    """σ′ from σ, and tanh′ from tanh by `_flat`."""
+    return y * y.rest()
+
+
+def _flat(y):
+    return y.rest() * (Rough(1.0) + y)
+
+
+def lstm_gates(z, c_prev):
+    """H, c and the gates."""
+    eps = np.finfo(np.asarray(z).dtype).eps
+    kinds = "sigmoid", "sigmoid", "tanh", "sigmoid"
+    i, f, g, o = (Gate(part, kind, None, eps).y for part, kind in zip(_four(z), kinds))
+    c = f * Rough(c_prev) + i * g
+    return _judged(o * Gate(c, "tanh", None, eps).y, c, over([i, f, g, o], axis=1))
+
+
+def lstm_gates_backward(dh, dc, gates, c_prev, c):
+    """Gradients of z and c_prev."""
+    dh, dc, c_prev, c = _rough(dh, dc, c_prev, c)
+    i, f, g, o = _four(gates)
+    t = Gate(c, "tanh", None, np.finfo(np.asarray(gates).dtype).eps)
+    d = dc + dh * o * t.slope
+    dz = [d * g * _closing(i), d * c_prev * _closing(f), d * i * _flat(g), dh * t.y * _closing(o)]
+    return _judged(over(dz, axis=1), d * f)
+
+
+def gru_gates(zx, zh, h_prev):
+    """H and r, z, n, q."""
+    eps, units = np.finfo(np.asarray(zx).dtype).eps, np.shape(h_prev)[1]
+    x, h = ([Rough(part)[:, k * units : (k + 1) * units] for k in range(3)] for part in (zx, zh))
+    r, z = (Gate(x[k] + h[k], "sigmoid", None, eps).y for k in range(2))
+    n = Gate(x[2] + r * h[2], "tanh", None, eps).y
+    return _judged(z.rest() * n + z * Rough(h_prev), over([r, z, n, h[2]], axis=1))
+
+
+def gru_gates_backward(dh, gates, h_prev):
+    """Gradients of zx, zh and h_prev."""
+    dh, h_prev = _rough(dh, h_prev)
+    r, z, n, q = _four(gates)
+    dn = dh * z.rest() * _flat(n)
+    drz = [dn * q * _closing(r), dh * (h_prev + -n) * _closing(z)]
+    return _judged(over([*drz, dn], axis=1), over([*drz, dn * r], axis=1), dh * z)
+
+
+def rnn_gates(z, *, nonlinearity="tanh"):
+    """H."""
+    h = Gate(Rough(z), nonlinearity, None, np.finfo(np.asarray(z).dtype).eps).y
+    return h.value, h.error, 0
+
+
+def rnn_gates_backward(dh, h, *, nonlinearity="tanh"):
+    """Gradient of z."""
+    dh, h = _rough(dh, h)
+    dz = dh * (Rough(1.0 * (h.value > 0)) if nonlinearity == "relu" else _flat(h))
+    return dz.value, dz.error, 0
