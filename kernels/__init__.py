@@ -35,6 +35,7 @@ from kernels.gemm import (
     matmul,
     matmul_backward,
 )
+from kernels.lookup import embedding, embedding_backward
 from kernels.loss import cross_entropy, cross_entropy_backward, mse, mse_backward
 from kernels.normalization import (
     NormCache,
@@ -130,6 +131,8 @@ __all__ = [
     "cross_entropy_backward",
     "dropout",
     "dropout_backward",
+    "embedding",
+    "embedding_backward",
     "exp",
     "exp_backward",
     "gelu",

@@ -15,8 +15,9 @@ each value stands its error (`Rough`), in units of 4·eps, to the first order:
   its a_j as √Σ (e_j·w_j)²: roundings of different units are independent, and so they add up as the √n does;
   in magnitude they would grow with every step, by Σ|w|, and after a few the bound would say nothing;
 - where a pre-activation meets its bound, or relu's corner, a slope jumps. Whoever computes in finite
-  precision may stand on either side if z is no further from it than z's own error, and than what rounds to the
-  same gate: there the whole of that step's gradient counts as its error.
+  precision may stand on either side if z is no further from it than z's own error, and than what gives the
+  same gate but for four eps, by which backward tells: there the whole of that step's gradient counts as
+  its error.
 """
 
 import numpy as np
@@ -29,7 +30,9 @@ class Rough:
 
     def __init__(self, value, error=None):
         self.value = np.asarray(value, np.float64)
+        self.exact = error is None
         self.error = np.zeros(self.value.shape) if error is None else error
+        self._kept = {}
 
     def __add__(self, other):
         value = self.value + other.value
@@ -44,12 +47,18 @@ class Rough:
         return Rough(-self.value, self.error)
 
     def __getitem__(self, place):
-        return Rough(self.value[place], self.error[place])
+        return Rough(self.value[place], None if self.exact else self.error[place])
 
     @property
     def T(self):
         """The transpose."""
-        return Rough(self.value.T, self.error.T)
+        return Rough(self.value.T, None if self.exact else self.error.T)
+
+    def of(self, function):
+        """|value| or value², once for all the steps that ask."""
+        if function not in self._kept:
+            self._kept[function] = function(self.value)
+        return self._kept[function]
 
     def rest(self):
         """1 − self."""
@@ -74,10 +83,16 @@ def products(pairs, biases=()):
     biases = [b for b in biases if b is not None]
     n = sum(a.value.shape[1] for a, _ in pairs) + len(biases)
     value = sum(a.value @ w.value for a, w in pairs) + sum(b.value for b in biases)
-    size = sum(np.abs(a.value) @ np.abs(w.value) for a, w in pairs)
+    size = sum(a.of(np.abs) @ w.of(np.abs) for a, w in pairs)
     size = size + sum(np.abs(b.value) for b in biases)
-    passed = sum(a.error**2 @ w.value**2 + a.value**2 @ w.error**2 for a, w in pairs)
+    passed = sum(_passed(a, w) for a, w in pairs)
     return Rough(value, (1 + np.sqrt(n) / 4) * size + np.sqrt(passed))
+
+
+def _passed(a, w):
+    """Square of the error that a product passes on from its factors."""
+    left = 0 if a.exact else a.error**2 @ w.of(np.square)
+    return left if w.exact else left + a.of(np.square) @ w.error**2
 
 
 def sums(a):
@@ -103,7 +118,7 @@ class Gate:
             self.y = Rough(y, steep * moved + np.abs(y) + TINY)
             one = self.y if function == "sigmoid" else Rough(1.0) + self.y
             slope = Rough(steep, (self.y.rest() * one).error)
-            blunt = moved + np.abs(y) / np.maximum(steep, 1e-300)  # what gives the same gate
+            blunt = moved + 2 * np.abs(y) / np.maximum(steep, 1e-300)  # what gives that gate
         unsure = corner <= np.minimum(4 * eps * blunt, 1e300)
         self.slope = Rough(
             slope.value * inside, np.where(unsure, steep / (4 * eps), slope.error * inside)
