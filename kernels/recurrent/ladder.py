@@ -6,6 +6,10 @@ import numpy as np
 
 from kernels.core.ladder import Ladder, Pack, Rung
 from kernels.recurrent import naive
+from kernels.recurrent.batched import gru as gru_steps
+from kernels.recurrent.batched import lstm as lstm_steps
+from kernels.recurrent.batched import rnn as rnn_steps
+from kernels.recurrent.batched.steps import scratch_of
 from kernels.recurrent.fused import gru, lstm, rnn, units
 from kernels.recurrent.fused.tile import ROWS, pack, packed_size
 from kernels.recurrent.fused.walk import shares
@@ -30,7 +34,7 @@ def _fused(cell, refuses=lambda problem, direction: None):
     return Rung(
         "fused",
         "all gates of some units in one tile, applied as it leaves the registers; threads split the batch",
-        "naive",
+        "batched",
         {"forward": cell.forward, "backward": cell.backward},
         _per_flop(0.01),
         refuses=refuses,
@@ -57,6 +61,22 @@ def _units(arguments, gates, refuses=lambda problem, direction: None):
     )
 
 
+def _batched(steps):
+    """Some 40 µs a step for what Python does between the products."""
+
+    def cost(problem, direction):
+        return 0.012 * problem.work(direction) + 40_000 * problem.t
+
+    return Rung(
+        "batched",
+        "one matmul for all inputs, one for each step; the gates of all rows in vectors",
+        "naive",
+        {"forward": steps.forward, "backward": steps.backward},
+        cost,
+        scratch=scratch_of,
+    )
+
+
 NAIVE = "the formula: one gate, one unit, one loop an index"
 
 LSTM = Ladder(
@@ -71,6 +91,7 @@ LSTM = Ladder(
             {"forward": naive.lstm, "backward": naive.lstm_dz},
             _per_flop(0.5),
         ),
+        _batched(lstm_steps),
         _fused(lstm),
         _units(units.lstm, 4),
     ],
@@ -88,6 +109,7 @@ GRU = Ladder(
             {"forward": naive.gru, "backward": naive.gru_dz},
             _per_flop(0.5),
         ),
+        _batched(gru_steps),
         _fused(gru, _resets_first),
         _units(units.gru, 3, _resets_first),
     ],
@@ -105,6 +127,7 @@ RNN = Ladder(
             {"forward": naive.rnn, "backward": naive.rnn_dz},
             _per_flop(0.5),
         ),
+        _batched(rnn_steps),
         _fused(rnn),
         _units(units.rnn, 1),
     ],
