@@ -1,5 +1,7 @@
 """The rungs of the recurrent family: sequences."""
 
+from functools import partial
+
 import numpy as np
 
 from kernels.core.ladder import Ladder, Pack, Rung
@@ -32,7 +34,7 @@ def _fused(cell, refuses=lambda problem, direction: None):
     return Rung(
         "fused",
         "all gates of some units in one tile, applied as it leaves the registers; threads split the batch",
-        "naive",
+        "batched",
         {"forward": cell.forward, "backward": cell.backward},
         _per_flop(0.01),
         refuses=refuses,
@@ -41,6 +43,21 @@ def _fused(cell, refuses=lambda problem, direction: None):
             direction: Pack(packed_size, pack, (gates, np.bool_(back)))
             for direction, back in (("forward", False), ("backward", True))
         },
+    )
+
+
+def _units(arguments, gates, refuses=lambda problem, direction: None):
+    return Rung(
+        "units",
+        "few rows: threads split the units, and meet after each step inside one region",
+        "fused",
+        {"forward": partial(arguments, units.forward)},
+        _per_flop(0.005),
+        refuses=lambda problem, direction: (
+            refuses(problem, direction) or units.refuses(problem, direction)
+        ),
+        scratch=units.scratch,
+        pack={"forward": Pack(packed_size, pack, (np.int64(gates), np.bool_(False)))},
     )
 
 
@@ -76,16 +93,7 @@ LSTM = Ladder(
         ),
         _batched(lstm_steps),
         _fused(lstm),
-        Rung(
-            "units",
-            "few rows: threads split the units, and meet after each step inside one region",
-            "fused",
-            {"forward": units.forward},
-            lambda problem, direction: 0.005 * problem.work(direction),
-            refuses=units.refuses,
-            scratch=units.scratch,
-            pack={"forward": Pack(packed_size, pack, (np.int64(4), np.bool_(False)))},
-        ),
+        _units(units.lstm, 4),
     ],
 )
 
@@ -103,6 +111,7 @@ GRU = Ladder(
         ),
         _batched(gru_steps),
         _fused(gru, _resets_first),
+        _units(units.gru, 3, _resets_first),
     ],
 )
 
@@ -120,5 +129,6 @@ RNN = Ladder(
         ),
         _batched(rnn_steps),
         _fused(rnn),
+        _units(units.rnn, 1),
     ],
 )

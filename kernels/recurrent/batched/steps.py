@@ -98,4 +98,6 @@ def scratch_of(problem: Any, direction: str) -> int:
     wide = p.gates * p.h
     step = p.b * (wide + 2 * p.h + 2 * p.p)
     held = direction == "backward" or (p.kind == "lstm" and p.saved)
-    return 1 + step + (0 if held else (p.steps + p.b) * wide)  # none at all would not be handed over
+    return (
+        1 + step + (0 if held else (p.steps + p.b) * wide)
+    )  # none at all would not be handed over
