@@ -2,9 +2,11 @@
 
 from layers.activation import GELU, LeakyReLU, ReLU, Sigmoid, SiLU, Softmax, Tanh
 from layers.buffer import Buffer
+from layers.cells import GRUCell, LSTMCell, RNNCell
 from layers.clip import clip_grad_norm_, clip_grad_value_
 from layers.conv import Conv2d
 from layers.dropout import Dropout
+from layers.embedding import Embedding
 from layers.flatten import Flatten
 from layers.layer import Layer
 from layers.linear import Linear
@@ -20,11 +22,15 @@ from layers.normalization import (
 from layers.optimizer import SGD, Adam, AdamW, Optimizer
 from layers.parameter import Parameter
 from layers.pool import AdaptiveAvgPool2d, AvgPool2d, LPPool2d, MaxPool2d
+from layers.recurrent import GRU, LSTM, RNN
 from layers.saving import load, save
 from layers.sequential import Sequential
 
 __all__ = [
     "GELU",
+    "GRU",
+    "LSTM",
+    "RNN",
     "SGD",
     "Adam",
     "AdamW",
@@ -36,10 +42,13 @@ __all__ = [
     "Conv2d",
     "CrossEntropyLoss",
     "Dropout",
+    "Embedding",
     "Flatten",
+    "GRUCell",
     "GroupNorm",
     "InstanceNorm2d",
     "LPPool2d",
+    "LSTMCell",
     "Layer",
     "LayerNorm",
     "LeakyReLU",
@@ -49,6 +58,7 @@ __all__ = [
     "Optimizer",
     "Parameter",
     "RMSNorm",
+    "RNNCell",
     "ReLU",
     "Sequential",
     "SiLU",
