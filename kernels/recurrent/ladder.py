@@ -4,7 +4,7 @@ import numpy as np
 
 from kernels.core.ladder import Ladder, Pack, Rung
 from kernels.recurrent import naive
-from kernels.recurrent.fused import gru, lstm, rnn
+from kernels.recurrent.fused import gru, lstm, rnn, units
 from kernels.recurrent.fused.tile import ROWS, pack, packed_size
 from kernels.recurrent.fused.walk import shares
 
@@ -55,6 +55,16 @@ LSTM = Ladder(
             _per_flop(0.5),
         ),
         _fused(lstm),
+        Rung(
+            "units",
+            "few rows: threads split the units, and meet after each step inside one region",
+            "fused",
+            {"forward": units.forward},
+            lambda problem, direction: 0.005 * problem.work(direction),
+            refuses=units.refuses,
+            scratch=units.scratch,
+            pack={"forward": Pack(packed_size, pack, (np.int64(4), np.bool_(False)))},
+        ),
     ],
 )
 
