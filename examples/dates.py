@@ -101,6 +101,7 @@ STYLES = {
     ],
 }
 LANGUAGES = list(STYLES)
+EXAMPLE = datetime.date(1998, 2, 1)  # written differently in every style
 EVERY = [(language, style) for language, styles in STYLES.items() for style in styles]
 
 

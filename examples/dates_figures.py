@@ -58,7 +58,7 @@ def training(
         for language, colour in COLOURS.items():
             mine = [k for k, each in enumerate(languages) if each == language]
             axes.plot([share[k] for k in mine], mine, "o", color=colour, ms=4, label=language)
-        names = [dates.write(DATE, *dates.EVERY[i]) for i in rows]
+        names = [dates.write(dates.EXAMPLE, *dates.EVERY[i]) for i in rows]
         axes.set_yticks(range(len(rows)), names, size=6.5)
         low = min(share, default=0)
         axes.set(ylim=(len(rows) - 0.5, -0.5), xlim=(min(98, low - 1), 100 + 0.02 * (100 - min(98, low - 1))))

@@ -152,8 +152,8 @@ def report(model: Translator, run: Run, count: int, width: int) -> tuple[list[Wr
         print(f"\n{language}: {right[mine].mean() if mine.any() else math.nan:.2%}")
         for i, (its, _) in enumerate(dates.EVERY):
             if its == language and (style == i).any():
-                example = texts[int(np.flatnonzero(style == i)[0])]
-                print(f"  {right[style == i].mean():7.2%}  {(style == i).sum():4}  {example}")
+                share, example = right[style == i].mean(), dates.write(dates.EXAMPLE, *dates.EVERY[i])
+                print(f"  {share:7.2%} of {(style == i).sum():3}  {example}")
     for title, chosen in (("Right", np.flatnonzero(right)[:6]), ("Wrong", np.flatnonzero(~right)[:8])):
         print(f"\n{title}:" + " none" * (len(chosen) == 0))
         for i in chosen:
