@@ -20,17 +20,14 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from llvmlite import ir
-from numba import types
-from numba.core import cgutils
-from numba.extending import intrinsic, overload
+from numba.extending import overload
 
-from kernels.core.simd.width import X86
+from kernels.core import atomics as _atomics
 
-APART = 8  # words of a cache line
+atomics: Any = _atomics  # typed by Numba
+
+APART = _atomics.APART
 PATIENCE = 1000  # looks at a counter, some tens of µs
-
-_WORD = ir.IntType(64)
 
 
 def add(counters: np.ndarray, number: int, amount: int) -> int:
@@ -55,72 +52,24 @@ def pause() -> None:
     """Tell the core that this is a spin."""
 
 
-def _place(context: Any, builder: Any, array_type: Any, array: Any, number: Any) -> Any:
-    data = context.make_array(array_type)(context, builder, array).data
-    words = builder.bitcast(data, _WORD.as_pointer())
-    return builder.gep(words, [builder.mul(number, _WORD(APART))])
-
-
-@intrinsic
-def _add(typing, counters, number, amount):
-    def build(context, builder, signature, args):
-        place = _place(context, builder, counters, args[0], args[1])
-        return builder.atomic_rmw("add", place, args[2], "seq_cst")
-
-    return types.int64(counters, types.int64, types.int64), build
-
-
-@intrinsic
-def _read(typing, counters, number):
-    def build(context, builder, signature, args):
-        place = _place(context, builder, counters, *args)
-        return builder.load_atomic(place, "seq_cst", 8)
-
-    return types.int64(counters, types.int64), build
-
-
-@intrinsic
-def _swap(typing, counters, number, old, new):
-    """Whether the counter was `old`, and is now `new`."""
-
-    def build(context, builder, signature, args):
-        place = _place(context, builder, counters, args[0], args[1])
-        pair = builder.cmpxchg(place, args[2], args[3], "seq_cst", "seq_cst")
-        return builder.extract_value(pair, 1)
-
-    return types.boolean(counters, types.int64, types.int64, types.int64), build
-
-
-@intrinsic
-def _pause(typing):
-    def build(context, builder, signature, args):
-        if X86:
-            void = ir.FunctionType(ir.VoidType(), [])
-            hint = cgutils.get_or_insert_function(builder.module, void, "llvm.x86.sse2.pause")
-            builder.call(hint, [])
-        return context.get_dummy_value()
-
-    return types.void(), build
-
-
 @overload(add)
 def _overload_add(counters, number, amount):
-    return lambda counters, number, amount: _add(counters, number, amount)
+    return lambda counters, number, amount: atomics.add(counters, number, amount)
 
 
 @overload(read)
 def _overload_read(counters, number):
-    return lambda counters, number: _read(counters, number)
+    return lambda counters, number: atomics.read(counters, number)
 
 
 @overload(claim)
 def _overload_claim(counters, number, end):
     def taken(counters, number, end):
-        value = _read(counters, number)
+        value = atomics.read(counters, number)
         while value < end:
-            if _swap(counters, number, value, value + 1):
+            if atomics.swap(counters, number, value, value + 1):
                 return value
-            value = _read(counters, number)
+            value = atomics.read(counters, number)
         return np.int64(-1)
 
     return taken
@@ -128,4 +77,4 @@ def _overload_claim(counters, number, end):
 
 @overload(pause)
 def _overload_pause():
-    return lambda: _pause()
+    return lambda: atomics.pause()
