@@ -25,12 +25,40 @@ ALPHABET = " ,-./0123456789abcdefghijlmnopqrstuvwxyzABCDEFGHIJLMNOPQRSTUVWXYZé�
 DIGITS = "0123456789-"
 START, END = len(DIGITS), len(DIGITS) + 1  # around the ISO form, after its eleven symbols
 
-_TEENS = "ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen".split()
-_UNITS = "one two three four five six seven eight nine".split()
-_TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
+_TEENS = [
+    "ten",
+    "eleven",
+    "twelve",
+    "thirteen",
+    "fourteen",
+    "fifteen",
+    "sixteen",
+    "seventeen",
+    "eighteen",
+    "nineteen",
+]
+_UNITS = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
+_TENS = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
 _ORDINALS = {"one": "first", "two": "second", "three": "third", "five": "fifth", "eight": "eighth"}
 _ORDINALS |= {"nine": "ninth", "twelve": "twelfth"}
-_UN = "un deux trois quatre cinq six sept huit neuf dix onze douze treize quatorze quinze seize".split()
+_UN = [
+    "un",
+    "deux",
+    "trois",
+    "quatre",
+    "cinq",
+    "six",
+    "sept",
+    "huit",
+    "neuf",
+    "dix",
+    "onze",
+    "douze",
+    "treize",
+    "quatorze",
+    "quinze",
+    "seize",
+]
 _UN += ["dix-sept", "dix-huit", "dix-neuf"]
 _DIX = {20: "vingt", 30: "trente", 40: "quarante", 50: "cinquante", 60: "soixante"}
 
@@ -44,14 +72,53 @@ class Language(NamedTuple):
 
 
 ENGLISH = Language(
-    "January February March April May June July August September October November December".split(),
-    "Jan. Feb. Mar. Apr. May Jun. Jul. Aug. Sep. Oct. Nov. Dec.".split(),
-    "Monday Tuesday Wednesday Thursday Friday Saturday Sunday".split(),
+    [
+        "January",
+        "February",
+        "March",
+        "April",
+        "May",
+        "June",
+        "July",
+        "August",
+        "September",
+        "October",
+        "November",
+        "December",
+    ],
+    ["Jan.", "Feb.", "Mar.", "Apr.", "May", "Jun.", "Jul.", "Aug.", "Sep.", "Oct.", "Nov.", "Dec."],
+    ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"],
 )
 FRENCH = Language(
-    "janvier février mars avril mai juin juillet août septembre octobre novembre décembre".split(),
-    "janv. févr. mars avr. mai juin juil. août sept. oct. nov. déc.".split(),
-    "lundi mardi mercredi jeudi vendredi samedi dimanche".split(),
+    [
+        "janvier",
+        "février",
+        "mars",
+        "avril",
+        "mai",
+        "juin",
+        "juillet",
+        "août",
+        "septembre",
+        "octobre",
+        "novembre",
+        "décembre",
+    ],
+    [
+        "janv.",
+        "févr.",
+        "mars",
+        "avr.",
+        "mai",
+        "juin",
+        "juil.",
+        "août",
+        "sept.",
+        "oct.",
+        "nov.",
+        "déc.",
+    ],
+    ["lundi", "mardi", "mercredi", "jeudi", "vendredi", "samedi", "dimanche"],
 )
 
 # Fields: d and dd the day, m and mm the month, y the year, all in figures; nth the day as it counts
@@ -143,7 +210,11 @@ def english(day: int, year: int) -> tuple[str, str, str]:
     if rest == 0:
         spoken = "two thousand" if century == 20 else f"{words(century)} hundred"
     elif rest < 10:
-        spoken = f"two thousand and {words(rest)}" if century == 20 else f"{words(century)} oh {words(rest)}"
+        spoken = (
+            f"two thousand and {words(rest)}"
+            if century == 20
+            else f"{words(century)} oh {words(rest)}"
+        )
     else:
         spoken = f"{words(century)} {words(rest)}"
     return f"{day}{ending}", head + dash + last, spoken

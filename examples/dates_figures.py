@@ -61,7 +61,10 @@ def training(
         names = [dates.write(dates.EXAMPLE, *dates.EVERY[i]) for i in rows]
         axes.set_yticks(range(len(rows)), names, size=6.5)
         low = min(share, default=0)
-        axes.set(ylim=(len(rows) - 0.5, -0.5), xlim=(min(98, low - 1), 100 + 0.02 * (100 - min(98, low - 1))))
+        axes.set(
+            ylim=(len(rows) - 0.5, -0.5),
+            xlim=(min(98, low - 1), 100 + 0.02 * (100 - min(98, low - 1))),
+        )
         axes.set(title=f"By style: {right.mean():.2%} of {len(right):,}", xlabel="exactly right, %")
         axes.grid(axis="y", lw=0.3)
         axes.tick_params(axis="y", length=0)
@@ -122,7 +125,10 @@ def states(path: Path, model: Translator, writings: list[Writing], shown: int = 
     with mpl.rc_context(STYLE):
         figure = sheet(figsize=(10, 6.6))
         grid = figure.subplots(2, 3)
-        for axes, part, colours in ((grid[0, 0], "year", "viridis"), (grid[0, 1], "month", "twilight_shifted")):
+        for axes, part, colours in (
+            (grid[0, 0], "year", "viridis"),
+            (grid[0, 1], "month", "twilight_shifted"),
+        ):
             dots = axes.scatter(*flat.T, c=parts[part], cmap=colours, s=4, lw=0)
             figure.colorbar(dots, ax=axes, shrink=0.8)
             axes.set(title=f"by {part}")
@@ -149,7 +155,9 @@ def _bars(axes: mpl.axes.Axes, x: np.ndarray, parts: dict[str, np.ndarray]) -> N
     bars = axes.barh(range(len(parts)), values, color=BLUE, height=0.6)
     axes.bar_label(bars, fmt="%.0f %%", padding=3, size=8)
     axes.set_yticks(range(len(parts)), parts)
-    axes.set(title="Share of their variance that each explains", xticks=[], ylim=(len(parts) - 0.5, -0.5))
+    axes.set(
+        title="Share of their variance that each explains", xticks=[], ylim=(len(parts) - 0.5, -0.5)
+    )
     axes.spines["bottom"].set_visible(False)
     axes.tick_params(axis="y", length=0)
 
@@ -191,7 +199,9 @@ def reading(path: Path, model: Translator) -> Path:
             axes.tick_params(length=0)
             axes.set(ylabel="is to be written", xlabel="read so far, up to and with")
             axes.spines[:].set_visible(False)
-        figure.colorbar(shown, ax=figure.axes, shrink=0.6, label="probability, the symbols before it given")
+        figure.colorbar(
+            shown, ax=figure.axes, shrink=0.6, label="probability, the symbols before it given"
+        )
         figure.suptitle(
             "What the context knows when: had the text ended here, how sure would each symbol be?",
             x=0.01, ha="left", size=10,

@@ -43,8 +43,20 @@ def flow(path: Path, norms: dict[str, dict[float, np.ndarray]]) -> Path:
             axes.legend(fontsize=8, loc="upper left", ncols=2)
         grid[0].set_ylabel("|∂L/∂h_t| over that of the last")
         for axes in grid[1:]:
-            axes.text(0.02, 0.02, "dotted: σ(bias) to that power", transform=axes.transAxes, size=7.5, color=GREY)
-        figure.suptitle("How a gradient fades or grows on its way back, before any training", x=0.01, ha="left", size=10)
+            axes.text(
+                0.02,
+                0.02,
+                "dotted: σ(bias) to that power",
+                transform=axes.transAxes,
+                size=7.5,
+                color=GREY,
+            )
+        figure.suptitle(
+            "How a gradient fades or grows on its way back, before any training",
+            x=0.01,
+            ha="left",
+            size=10,
+        )
         return save(figure, path)
 
 
@@ -70,8 +82,20 @@ def clipping(path: Path, curves: dict[str, Curve]) -> Path:
         left.axhline(adding.BASELINE, color=GREY, lw=0.8, ls="--")
         left.annotate("guessing 1", (1, adding.BASELINE), (-2, 3), xycoords=("axes fraction", "data"),
                       textcoords="offset points", ha="right", size=7.5, color=GREY)  # fmt: skip
-        left.set(title="Squared error of each step's batch", xlabel="step", yscale="log", xscale="log", ylim=(1e-3, 1e4))
-        right.set(title="Norm of the gradient, before any clipping", xlabel="step", yscale="log", xscale="log", ylim=(1e-2, 1e6))
+        left.set(
+            title="Squared error of each step's batch",
+            xlabel="step",
+            yscale="log",
+            xscale="log",
+            ylim=(1e-3, 1e4),
+        )
+        right.set(
+            title="Norm of the gradient, before any clipping",
+            xlabel="step",
+            yscale="log",
+            xscale="log",
+            ylim=(1e-2, 1e6),
+        )
         left.legend(loc="upper right")
         return save(figure, path)
 
@@ -91,7 +115,12 @@ def race(path: Path, runs: list[Curve]) -> Path:
                     axes.plot(curve.steps[-1], curve.errors[-1], end, color=colour, ms=5)
             axes.axhline(adding.BASELINE, color=GREY, lw=0.8, ls="--")
             axes.axhline(adding.SOLVED, color=GREY, lw=0.8, ls=":")
-            axes.set(title=f"{length} steps long", xlabel="step of training", yscale="log", ylim=(2e-3, 2))
+            axes.set(
+                title=f"{length} steps long",
+                xlabel="step of training",
+                yscale="log",
+                ylim=(2e-3, 2),
+            )
             axes.set_xlim(left=0)
         grid[0].set_ylabel("squared error, held out")
         for level, label in ((adding.BASELINE, "guessing 1"), (adding.SOLVED, "solved")):

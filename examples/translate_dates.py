@@ -22,7 +22,6 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from tqdm import tqdm
@@ -75,7 +74,7 @@ def train(
     days, _ = dates.split(run.seed)
     parameters = model.parameters()
     spent = sum(each["seconds"] for each in run.history)
-    todo = range(len(run.history), run.epochs)
+    todo = range(len(run.history), run.epochs if spent < 60 * run.minutes else 0)
     start = time.perf_counter()
     with tqdm(total=len(todo) * run.steps, unit="step", disable=None) as bar:
         bar.set_description("compiling the loops")
@@ -152,9 +151,15 @@ def report(model: Translator, run: Run, count: int, width: int) -> tuple[list[Wr
         print(f"\n{language}: {right[mine].mean() if mine.any() else math.nan:.2%}")
         for i, (its, _) in enumerate(dates.EVERY):
             if its == language and (style == i).any():
-                share, example = right[style == i].mean(), dates.write(dates.EXAMPLE, *dates.EVERY[i])
+                share, example = (
+                    right[style == i].mean(),
+                    dates.write(dates.EXAMPLE, *dates.EVERY[i]),
+                )
                 print(f"  {share:7.2%} of {(style == i).sum():3}  {example}")
-    for title, chosen in (("Right", np.flatnonzero(right)[:6]), ("Wrong", np.flatnonzero(~right)[:8])):
+    for title, chosen in (
+        ("Right", np.flatnonzero(right)[:6]),
+        ("Wrong", np.flatnonzero(~right)[:8]),
+    ):
         print(f"\n{title}:" + " none" * (len(chosen) == 0))
         for i in chosen:
             told = f", is {writings[i].iso}" if title == "Wrong" else ""
@@ -177,13 +182,27 @@ def keep(path: Path, model: Translator, optimizer: layers.Optimizer, run: Run) -
     layers.save(path, model, optimizer, {**about, "history": json.dumps(run.history)})
 
 
+def about(path: Path) -> dict[str, str]:
+    """Return what `keep` wrote beside the weights."""
+    import safetensors
+
+    with open(path, "rb"):
+        pass  # a missing file, or a folder, is an OSError in its own words
+    try:
+        with safetensors.safe_open(path, framework="numpy") as file:
+            found = dict(file.metadata() or {})
+    except safetensors.SafetensorError as error:
+        raise ValueError(f"{path}: expected a safetensors file: {error}") from None
+    if found.get("example") != "translate_dates":
+        raise ValueError(
+            f"{path}: expected a file that this example wrote, got {found or 'no metadata'}"
+        )
+    return found
+
+
 def resume(path: Path, model: Translator, optimizer: layers.Optimizer, run: Run) -> None:
     """Take up the weights, the optimiser and the history that an earlier run left in a file."""
     saved = layers.load(path, model, optimizer)
-    if saved.get("example") != "translate_dates" or "history" not in saved:
-        raise ValueError(
-            f"{path}: expected a file that this example wrote, got {saved or 'no metadata'}"
-        )
     if int(saved["seed"]) != run.seed:
         raise ValueError(
             f"--seed: expected {saved['seed']}, with which {path} was trained (another seed would hold "
@@ -210,7 +229,9 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--quick", action="store_true", help="a small model and few steps: does it run?")
     options = parser.parse_args(argv)
     if options.translate and not (options.model and options.model.exists()):
-        parser.error(f"--translate: expected --model with a trained model's file, got {options.model}")
+        parser.error(
+            f"--translate: expected the file of a trained model in --model, got {options.model}"
+        )
     options.fail = parser.error
     return options
 
@@ -222,18 +243,27 @@ def main(argv: Sequence[str] | None = None) -> int:
     hidden = options.hidden or (32 if options.quick else 192)
     run = Run(options.seed, hidden, epochs, 10 if options.quick else 250, minutes=options.minutes)
     count, width = (200 if options.quick else 5000), options.beam
-    model = network(run)
-    optimizer = layers.Adam(model.parameters(), lr=run.lr)
     save: Callable[[], None] = lambda: None  # noqa: E731
     try:
         kernels.set_num_threads(options.threads)
-        if options.model:
-            if options.model.exists():
-                resume(options.model, model, optimizer, run)
-            save = lambda: keep(options.model, model, optimizer, run)  # noqa: E731
+        saved = about(options.model) if options.model and options.model.exists() else None
+        if saved:
+            run.hidden = int(saved["hidden"])
+            if options.hidden not in (None, run.hidden):
+                raise ValueError(
+                    f"--hidden: expected {run.hidden}, with which {options.model} was trained, "
+                    f"got {options.hidden}"
+                )
+        model = network(run)
         if options.translate:
+            layers.load(options.model, model, layers.Adam(model.parameters()))
             tell(model, options.translate, width)
             return 0
+        optimizer = layers.Adam(model.parameters(), lr=run.lr)
+        if options.model:
+            save = lambda: keep(options.model, model, optimizer, run)  # noqa: E731
+        if saved:
+            resume(options.model, model, optimizer, run)
         options.out.mkdir(parents=True, exist_ok=True)
         days, held = dates.split(run.seed)
         size = sum(each.size for each in model.parameters())
@@ -242,9 +272,12 @@ def main(argv: Sequence[str] | None = None) -> int:
             f"{size:,} parameters; {kernels.get_num_threads()} threads"
         )
         shown = dates.draw(held, count // 5, np.random.default_rng([run.seed, 4]))
-        if run.history:
-            print(f"{options.model}: {len(run.history)} epochs done")
+        begun = len(run.history)
+        if begun:
+            print(f"{options.model}: {begun} epochs done")
         train(model, optimizer, run, shown, save)
+        if len(run.history) == begun:
+            print(f"trained already; --epochs {begun + 4}, or more --minutes, would go on")
     except (OSError, ValueError) as error:
         options.fail(str(error))
     seconds = sum(each["seconds"] for each in run.history)

@@ -69,17 +69,31 @@ class Translator(layers.Layer):
     def backward(self, dy: np.ndarray, cache: Any) -> None:
         """Add every parameter's gradient; the decoder's reaches the encoder by the context alone."""
         read, encoder, wrote, decoder, output, shape = cache
-        dx, context = self.decoder.backward(self.output.backward(dy, output).reshape(shape), decoder)
+        dx, context = self.decoder.backward(
+            self.output.backward(dy, output).reshape(shape), decoder
+        )
         self.wrote.backward(dx, wrote)
         dx, _ = self.encoder.backward(None, encoder, dstate=context)
         self.read.backward(dx, read)
 
     def translate(
-        self, symbols: np.ndarray, lengths: np.ndarray, *, start: int, end: int, limit: int, width: int = 1
+        self,
+        symbols: np.ndarray,
+        lengths: np.ndarray,
+        *,
+        start: int,
+        end: int,
+        limit: int,
+        width: int = 1,
     ) -> list[list[decoding.Hypothesis]]:
         """Return up to `width` translations of each text, likeliest first; greedily where `width` is 1."""
-        state, rows = self.encode(symbols, lengths), symbols.shape[1]
-        options = {"start": start, "end": end, "limit": limit}
-        if width == 1:
-            return [[each] for each in decoding.greedy(self.step, state, rows, **options)]
-        return decoding.beam(self.step, state, rows, width=width, **options)
+        training = self.training
+        self.eval()  # weights are packed once for all the steps
+        try:
+            state, rows = self.encode(symbols, lengths), symbols.shape[1]
+            options = {"start": start, "end": end, "limit": limit}
+            if width == 1:
+                return [[each] for each in decoding.greedy(self.step, state, rows, **options)]
+            return decoding.beam(self.step, state, rows, width=width, **options)
+        finally:
+            self.train(training)
