@@ -113,7 +113,7 @@ def read(text):
         day = r"(?:(?P<d>\d+)(?:st|nd|rd|th|er)?|(?P<words>[a-z][\w -]*?))"
         year = r"(?P<y>\d{4}|[^\d]+)"
         for pattern in (
-            rf"{weekday}{day}[- ](?:of )?{month},?[- ]{year}",
+            rf"{weekday}{day}(?:(?<=\d)-| (?:of )?){month},?[- ]{year}",
             rf"{weekday}{month} (?:the )?{day},? {year}",
         ):
             if found := re.fullmatch(pattern, text):
