@@ -107,7 +107,7 @@ def gru(zx, zh, h_prev, gates, h, first, last):
         b, u, count = place(h, piece)
         one, three, four = b * units + u, 3 * b * units + u, 4 * b * units + u
         gru_pair_row(
-            flat_x, flat_h, three, units, flat_prev, one, NONE,
+            flat_x, three, flat_h, three, units, flat_prev, one, NONE, True,
             to, 0 if apart else four, gap, flat, one, count,
         )  # fmt: skip
         if apart:
