@@ -140,7 +140,9 @@ def train(
         norm = layers.clip_grad_norm_(model.parameters(), np.inf if clip is None else clip)
         curve.losses.append(float(value))
         curve.norms.append(norm)
-        if not np.isfinite(norm):
+        if not np.isfinite(norm):  # nothing follows from here but more of it
+            curve.steps.append(step)
+            curve.errors.append(np.inf)
             break
         optimizer.step()
         if step % EVERY == 0 or step == steps:

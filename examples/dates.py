@@ -25,41 +25,15 @@ ALPHABET = " ,-./0123456789abcdefghijlmnopqrstuvwxyzABCDEFGHIJLMNOPQRSTUVWXYZé�
 DIGITS = "0123456789-"
 START, END = len(DIGITS), len(DIGITS) + 1  # around the ISO form, after its eleven symbols
 
-_TEENS = [
-    "ten",
-    "eleven",
-    "twelve",
-    "thirteen",
-    "fourteen",
-    "fifteen",
-    "sixteen",
-    "seventeen",
-    "eighteen",
-    "nineteen",
-]
-_UNITS = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
-_TENS = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
+_list = str.split
+_TEENS = _list("ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen")
+_UNITS = _list("one two three four five six seven eight nine")
+_TENS = _list("twenty thirty forty fifty sixty seventy eighty ninety")
 _ORDINALS = {"one": "first", "two": "second", "three": "third", "five": "fifth", "eight": "eighth"}
 _ORDINALS |= {"nine": "ninth", "twelve": "twelfth"}
-_UN = [
-    "un",
-    "deux",
-    "trois",
-    "quatre",
-    "cinq",
-    "six",
-    "sept",
-    "huit",
-    "neuf",
-    "dix",
-    "onze",
-    "douze",
-    "treize",
-    "quatorze",
-    "quinze",
-    "seize",
-]
-_UN += ["dix-sept", "dix-huit", "dix-neuf"]
+_UN = _list(
+    "un deux trois quatre cinq six sept huit neuf dix onze douze treize quatorze quinze seize dix-sept dix-huit dix-neuf"
+)
 _DIX = {20: "vingt", 30: "trente", 40: "quarante", 50: "cinquante", 60: "soixante"}
 
 
@@ -72,57 +46,18 @@ class Language(NamedTuple):
 
 
 ENGLISH = Language(
-    [
-        "January",
-        "February",
-        "March",
-        "April",
-        "May",
-        "June",
-        "July",
-        "August",
-        "September",
-        "October",
-        "November",
-        "December",
-    ],
-    ["Jan.", "Feb.", "Mar.", "Apr.", "May", "Jun.", "Jul.", "Aug.", "Sep.", "Oct.", "Nov.", "Dec."],
-    ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"],
+    _list("January February March April May June July August September October November December"),
+    _list("Jan. Feb. Mar. Apr. May Jun. Jul. Aug. Sep. Oct. Nov. Dec."),
+    _list("Monday Tuesday Wednesday Thursday Friday Saturday Sunday"),
 )
 FRENCH = Language(
-    [
-        "janvier",
-        "février",
-        "mars",
-        "avril",
-        "mai",
-        "juin",
-        "juillet",
-        "août",
-        "septembre",
-        "octobre",
-        "novembre",
-        "décembre",
-    ],
-    [
-        "janv.",
-        "févr.",
-        "mars",
-        "avr.",
-        "mai",
-        "juin",
-        "juil.",
-        "août",
-        "sept.",
-        "oct.",
-        "nov.",
-        "déc.",
-    ],
-    ["lundi", "mardi", "mercredi", "jeudi", "vendredi", "samedi", "dimanche"],
+    _list("janvier février mars avril mai juin juillet août septembre octobre novembre décembre"),
+    _list("janv. févr. mars avr. mai juin juil. août sept. oct. nov. déc."),
+    _list("lundi mardi mercredi jeudi vendredi samedi dimanche"),
 )
 
 # Fields: d and dd the day, m and mm the month, y the year, all in figures; nth the day as it counts
-# (3rd, 1er); month and mon its name, whole and short; weekday and wd that day's; day and year in words.
+# (3rd, 1er); month, mon and abc its name, whole and short; weekday and wd that day's; day and year in words.
 STYLES = {
     "English": [
         "{month} {d}, {y}",

@@ -61,11 +61,11 @@ def flow(path: Path, norms: dict[str, dict[float, np.ndarray]]) -> Path:
 
 
 def clipping(path: Path, curves: dict[str, Curve]) -> Path:
-    """Loss and gradient norm of the same RNN, trained without and with clipping."""
+    """Error and gradient norm of RNNs with small and large weights, trained without and with clipping."""
     with mpl.rc_context(STYLE):
         figure = sheet(figsize=(9, 3.4))
         left, right = figure.subplots(1, 2)
-        for (name, curve), colour in zip(curves.items(), (ORANGE, BLUE)):
+        for (name, curve), colour in zip(curves.items(), (GREY, ORANGE, BLUE)):
             for axes, values in ((left, curve.losses), (right, curve.norms)):
                 values = np.array(values)
                 values = values[np.isfinite(values)]
@@ -80,8 +80,8 @@ def clipping(path: Path, curves: dict[str, Curve]) -> Path:
                 if len(values) < len(curve.losses) or not np.isfinite(curve.norms[-1]):
                     axes.plot(steps[-1], values[-1], "x", color=colour, ms=8, mew=2)
         left.axhline(adding.BASELINE, color=GREY, lw=0.8, ls="--")
-        left.annotate("guessing 1", (1, adding.BASELINE), (-2, 3), xycoords=("axes fraction", "data"),
-                      textcoords="offset points", ha="right", size=7.5, color=GREY)  # fmt: skip
+        left.annotate("guessing 1", (0, adding.BASELINE), (4, -10), xycoords=("axes fraction", "data"),
+                      textcoords="offset points", size=7.5, color=GREY)  # fmt: skip
         left.set(
             title="Squared error of each step's batch",
             xlabel="step",

@@ -284,7 +284,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     print(f"seed {run.seed}: {len(run.history)} epochs of {run.steps} steps in {seconds:.0f} s")
     writings, right = report(model, run, count, width)
     if width > 1:
-        print("\nWhat no style says, and the beam leaves open:")
+        print("\nWhat no style says, and what the beam makes of it:")
         tell(model, [AMBIGUOUS], width)
     from examples import dates_figures as figures  # matplotlib is slow to import
 
