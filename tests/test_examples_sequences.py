@@ -501,9 +501,14 @@ def test_gradient_flow_quick(tmp_path, capsys):
     names = {"gradient-flow.png", "gradient-clipping.png", "adding-problem.png"}
     assert {each.name for each in tmp_path.iterdir()} == names
     printed = capsys.readouterr().out
-    for kind in adding.KINDS:
-        assert kind in printed
-    assert "without clipping" in printed
+    for name in (*adding.KINDS, *gradient_flow.CLIPPED):
+        assert name in printed
+
+
+def test_a_network_that_explodes_is_told_of(tmp_path, capsys):
+    options = ["--quick", "--steps", "3", "--lr", "1e30", "--lengths", "10", "--out", str(tmp_path)]
+    assert gradient_flow.main(options) == 0
+    assert "inf  not solved of 2" in capsys.readouterr().out
 
 
 def test_gradient_flow_bad_arguments(tmp_path, capsys):
