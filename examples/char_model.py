@@ -89,7 +89,8 @@ def choose(
         return logits.argmax(-1)
     scaled = logits.astype(np.float64)
     scaled -= scaled.max(-1, keepdims=True)
-    sums = np.exp(scaled / temperature).cumsum(-1)
+    with np.errstate(over="ignore"):  # −∞, of which exp makes 0
+        sums = np.exp(scaled / temperature).cumsum(-1)
     draws = np.random.default_rng(rng).random((len(logits), 1)) * sums[:, -1:]
     return np.minimum((sums <= draws).sum(-1), logits.shape[-1] - 1)
 
