@@ -53,6 +53,8 @@ def inputs(
         return (dy, arrays[1]), options
     if name == "dropout":
         return (dy, arrays[1]), options
+    if name == "embedding":
+        return (dy, arrays[0], arrays[1].shape[0]), options
     if name in ("conv2d", "linear"):
         return (dy, *arrays[:2]), options
     return (dy, *arrays), options

@@ -108,6 +108,15 @@ def _labels(count: int, classes: int) -> Plain:
     return Plain("class indices", lambda rng: rng.integers(0, classes, count))
 
 
+def _indices(count: int, rows: int) -> Plain:
+    """Numbers of words: the v-th commonest is met 1 / v times as often as the commonest (Zipf)."""
+
+    def draw(rng: np.random.Generator) -> np.ndarray:
+        return np.floor(rows ** rng.random(count)).astype(int) - 1
+
+    return Plain(f"{count} indices", draw)
+
+
 def _conv(name, x, w, *, real=True, note="", group="", **options) -> Case:
     return Case("conv2d", name, (x, w, (w[0],)), options, real, note, group)
 
@@ -233,6 +242,19 @@ CASES += [
         "dropout", "rows-1024", ((4096, 1024), Plain("p 0.5", lambda rng: 0.5)),
         {"seed": 1, "offset": 0}, True,
     ),
+]  # fmt: skip
+
+_lookups = {
+    "tiny": (64, 50, 32),
+    "characters": (2048, 96, 256),
+    "words": (4096, 30000, 512),
+}
+CASES += [
+    Case(
+        "embedding", name,
+        (_indices(count, rows), (rows, width)), real=name != "tiny",
+    )
+    for name, (count, rows, width) in _lookups.items()
 ]  # fmt: skip
 
 _NONE = Plain("no running statistics", lambda rng: None)

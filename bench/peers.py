@@ -26,7 +26,7 @@ YOUNG = {"gelu": (20, 9), "group_norm": (21, 10), "rms_norm": (23, 11)}
 
 # Which argument a gradient is of: matmul's are a and b.
 POSITION: tuple[dict[str, int], ...] = (
-    {"dx": 0, "dw": 1, "db": 2, "dweight": 1, "dbias": 2},
+    {"dx": 0, "dw": 1, "db": 2, "dweight": 1, "dbias": 2, "dtable": 1},
     {"da": 0, "db": 1},
 )
 # PyTorch 2.13 dies in the gradient of a channels_last group norm's weight alone.
@@ -173,6 +173,7 @@ def _torch(name, threads, ladder, direction, arrays, options, dy) -> Callable[[]
         "log_softmax": lambda x, axis=-1: torch.log_softmax(x, axis),
         "cross_entropy": F.cross_entropy,
         "mse": F.mse_loss,
+        "embedding": F.embedding,
         "dropout": lambda x, p: F.dropout(x, p, training=True),
         "layer_norm": lambda x, w, b: F.layer_norm(x, arrays[1], w, b),
         "rms_norm": lambda x, w: F.rms_norm(x, arrays[1], w),

@@ -5,6 +5,7 @@ from layers.buffer import Buffer
 from layers.clip import clip_grad_norm_, clip_grad_value_
 from layers.conv import Conv2d
 from layers.dropout import Dropout
+from layers.embedding import Embedding
 from layers.flatten import Flatten
 from layers.layer import Layer
 from layers.linear import Linear
@@ -36,6 +37,7 @@ __all__ = [
     "Conv2d",
     "CrossEntropyLoss",
     "Dropout",
+    "Embedding",
     "Flatten",
     "GroupNorm",
     "InstanceNorm2d",

@@ -259,6 +259,23 @@ def dropout(draw):
     return (x, draw(st.sampled_from([0.0, 0.3, 0.5, 1.0]))), {"seed": seed, "offset": offset}
 
 
+@st.composite
+def embedding(draw):
+    rows, width = (
+        draw(st.integers(1, 9) | st.just(300)),
+        draw(st.integers(1, 9) | st.sampled_from([16, 64, 131])),
+    )
+    shape = draw(st.sampled_from([(), (1,), (7,), (3, 5), (2, 3, 4), (0, 3), (700,)]))
+    seed = draw(st.integers(0, 2**32 - 1))
+    kind = draw(st.sampled_from([np.int64, np.int64, np.int32, np.uint16]))
+    indices = np.random.default_rng(seed).integers(0, rows, shape).astype(kind)
+    if draw(st.booleans()):  # most of them one
+        indices[indices < rows // 2 + 1] = rows // 2
+    table = draw(arrays((rows, width), draw(DTYPES)))
+    padding = draw(st.none() | st.integers(-rows, rows - 1))
+    return (indices, table), {"padding_idx": padding}
+
+
 def _shifted(draw, x):
     """Move x away from zero, as far as its variance can still be told."""
     offset = draw(st.sampled_from([0.0, 0.0, 3.0, 1000.0]))
@@ -338,6 +355,7 @@ PROBLEMS = {
     "cross_entropy": cross_entropy(),
     "mse": mse(),
     "dropout": dropout(),
+    "embedding": embedding(),
     "layer_norm": _row_norm(2),
     "rms_norm": _row_norm(1),
     "group_norm": group_norm(),

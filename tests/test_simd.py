@@ -89,6 +89,18 @@ def places(a, b, c, numbers):
     simd.prefetch(c, 0, 70)
     simd.store(simd.relu(tile), c, 0, simd.columns(c))
 
+QUAD = simd.QUAD_ROWS  # a constant must be a name of the module's own
+
+@njit(error_model="numpy")
+def quad(a, b, c, numbers):
+    at = simd.places_of(numbers, 1)
+    alike, empty = simd.alike(b, 3, QUAD, 4), simd.zero_of(b, 2, 3)
+    for k in range(5):
+        alike = simd.multiply_add_at(alike, a, at, k, b, k * 4 * simd.lanes(b))
+        empty = simd.multiply_add_at(empty, a, at, k, b, k * 3 * simd.lanes(b))
+    simd.store(alike, c, 2, 4 * simd.lanes(c) + 1)
+    simd.store(empty, c, 1000, 3 * simd.lanes(c))
+
 @njit(error_model="numpy")
 def vectors(a, b, c):
     x, y = simd.vector(a, 1), simd.vector(b, 2)
@@ -109,6 +121,7 @@ for dtype in ("f4", "f8"):
     for block in ((lanes, lanes, lanes), (lanes - 1, lanes - 1, lanes), (1, lanes, 1), (-3, 2, lanes)):
         check(transpose, a, None, *block)
     check(places, a, b, None, rng.integers(0, 900, 30), exact=False)
+    check(quad, a, b, None, rng.integers(0, 900, 30), exact=False)
     check(vectors, a, b, None, exact=False)
 print("same")
 """

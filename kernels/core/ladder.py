@@ -63,7 +63,8 @@ class Rung:
     target : {"cpu", "cuda"}
         Where it runs.
     run : mapping of direction to compiled function
-        Directions are "forward" and a gradient's name: "dx", "dw", "db". The arguments are flat and
+        Directions are "forward" and a gradient's name: "dx", "dw", "db"; or "backward", where one sweep
+        serves them all. The arguments are flat and
         the same on every rung of a ladder: arrays, numbers, tuples of ints, the output; then
         packed weights and scratch, for a rung that asks for them.
     refuses : callable (problem, direction) -> str or None
@@ -212,7 +213,7 @@ class Ladder:
         *args, **options
             What ``kernels.NAME`` takes, or ``kernels.NAME_backward`` for a gradient.
         direction : str
-            "forward", or the gradient: "dx", "dw", "db".
+            "forward", or the gradient: "dx", "dw", "db"; "backward" where all come from one sweep.
 
         Raises
         ------
@@ -222,7 +223,8 @@ class Ladder:
         checks.choice("direction", direction, self.directions)
         suffix = "" if direction == "forward" else "_backward"
         function = getattr(importlib.import_module("kernels"), self.name + suffix)
-        if "needs" in inspect.signature(function).parameters:
+        names_one = direction not in ("forward", "backward")
+        if names_one and "needs" in inspect.signature(function).parameters:
             options = {**options, "needs": (direction.removeprefix("d"),)}
         token = _planning.set(True)
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,18 +22,26 @@ class Packed:
     ----------
     op : str
         The operation it is for.
-    array : numpy.ndarray
-        The copy, read-only.
+    arrays : tuple of numpy.ndarray
+        The copies, read-only; `array` is the first.
     options : dict
         The options it is for.
     """
 
-    def __init__(self, op: str, array: np.ndarray, options: dict[str, Any]) -> None:
+    def __init__(
+        self, op: str, w: np.ndarray | Sequence[np.ndarray], options: dict[str, Any]
+    ) -> None:
         self.op, self.options = op, options
-        self.array = array.copy()
-        self.array.flags.writeable = False
+        self.arrays = tuple(each.copy() for each in ((w,) if isinstance(w, np.ndarray) else w))
+        for each in self.arrays:
+            each.flags.writeable = False
         self._forms: dict[Any, np.ndarray] = {}
         self._lock = threading.Lock()
+
+    @property
+    def array(self) -> np.ndarray:
+        """The weights, or the first of them."""
+        return self.arrays[0]
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -47,8 +55,8 @@ class Packed:
 
     @property
     def nbytes(self) -> int:
-        """Bytes held: the copy, and every form made so far."""
-        return self.array.nbytes + sum(form.nbytes for form in self._forms.values())
+        """Bytes held: the copies, and every form made so far."""
+        return sum(each.nbytes for each in (*self.arrays, *self._forms.values()))
 
     def form(self, key: Any, make: Callable[[], np.ndarray]) -> np.ndarray:
         """Return the form under `key`, made by `make` the first time."""
@@ -60,12 +68,12 @@ class Packed:
                     form = self._forms[key] = make()
         return form
 
-    def check(self, op: str, options: dict[str, Any]) -> None:
-        """Raise ValueError if it is for another operation, or for other options."""
+    def check(self, op: str, options: dict[str, Any], name: str = "w") -> None:
+        """Raise ValueError if it is for another operation, or for other options; `name` is the argument."""
         if op != self.op:
-            raise ValueError(f"w: expected weights packed for {op}, got some for {self.op}")
+            raise ValueError(f"{name}: expected weights packed for {op}, got some for {self.op}")
         if options != self.options:
-            raise ValueError(f"w: packed for {self.options}, called with {options}")
+            raise ValueError(f"{name}: packed for {self.options}, called with {options}")
 
     def __repr__(self) -> str:
         return f"Packed({self.op!r}, shape={self.shape}, dtype={self.dtype}, {self.options})"
@@ -76,17 +84,19 @@ def pack(op: str, w: Any, **options: Any) -> Packed:
 
     Parameters
     ----------
-    op : {"conv2d"}
-    w : array
-        As the operation takes it; it is copied.
+    op : {"conv2d", "lstm", "gru", "rnn"}
+    w : array, or tuple of arrays
+        As the operation takes it; it is copied. For a sequence (w_ih, w_hh), and w_proj third where an LSTM
+        has one.
     **options
         Those of the operation that say how the weights are used: for conv2d `stride`, `padding`,
-        `dilation`, `groups`. The calls must have the same.
+        `dilation`, `groups`. The calls must have the same. A sequence has none.
 
     Returns
     -------
     Packed
-        To be given to the operation, or its backward, as `w`. The bits of the result are the same.
+        To be given to the operation, or its backward, as `w`; to a sequence as `w_ih`, whose cache then
+        holds it for the backward. The bits of the result are the same.
 
     Raises
     ------
@@ -96,5 +106,7 @@ def pack(op: str, w: Any, **options: Any) -> Packed:
     family = ladder.ladder(op).family
     packer = getattr(importlib.import_module(f"kernels.{family}.api"), f"pack_{op}", None)
     if packer is None:
-        raise ValueError(f"op: expected 'conv2d', got {op!r}, whose weights need no packing")
+        raise ValueError(
+            f"op: expected 'conv2d', 'lstm', 'gru' or 'rnn', got {op!r}, whose weights need no packing"
+        )
     return packer(w, **options)

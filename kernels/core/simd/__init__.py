@@ -35,6 +35,7 @@ from kernels.core.simd.elementwise import (
     unordered,
 )
 from kernels.core.simd.tile import (
+    alike,
     columns,
     load,
     load_part,
@@ -50,6 +51,7 @@ from kernels.core.simd.tile import (
     store_columns_part,
     store_part,
     zero,
+    zero_of,
 )
 from kernels.core.simd.vector import (
     deinterleave,
@@ -71,13 +73,15 @@ from kernels.core.simd.vector import (
     vector_between,
     vector_part,
 )
-from kernels.core.simd.width import BITS, ROWS, VECTORS, columns_of, lanes_of
+from kernels.core.simd.width import BITS, QUAD_ROWS, ROWS, VECTORS, columns_of, lanes_of
 
 __all__ = [
     "BITS",
+    "QUAD_ROWS",
     "ROWS",
     "VECTORS",
     "absolute",
+    "alike",
     "any_of",
     "columns",
     "columns_of",
@@ -123,4 +127,5 @@ __all__ = [
     "vector_between",
     "vector_part",
     "zero",
+    "zero_of",
 ]

@@ -13,7 +13,7 @@ import numpy as np
 from numba.extending import overload
 
 from kernels.core.simd import lowering as _lowering
-from kernels.core.simd.width import ROWS, columns_of
+from kernels.core.simd.width import ROWS, columns_of, lanes_of
 
 lowering: Any = _lowering  # typed by Numba
 
@@ -26,6 +26,17 @@ def columns(array: np.ndarray) -> int:
 def zero(like: np.ndarray) -> np.ndarray:
     """Return a tile of zeros, of the array's dtype."""
     return np.zeros((ROWS, columns(like)), like.dtype)
+
+
+def zero_of(like: np.ndarray, rows: int, vectors: int) -> np.ndarray:
+    """Return a tile of zeros of another shape: rows × vectors, both constants, at most ROWS rows."""
+    return np.zeros((rows, vectors * lanes_of(like.dtype)), like.dtype)
+
+
+def alike(values: np.ndarray, start: int, rows: int, vectors: int) -> Any:
+    """Return a tile of rows × vectors, both constants, whose rows are all the values from `start` on."""
+    tile = zero_of(values, rows, vectors)
+    return tile + values[start : start + tile.shape[1]]
 
 
 def row_of(values: np.ndarray, start: int) -> Any:
@@ -58,12 +69,13 @@ def load_part(c: np.ndarray, start: int, stride: int, rows: int, width: int) -> 
 
 def multiply_add(tile: Any, a: np.ndarray, ia: int, step: int, b: np.ndarray, ib: int) -> Any:
     """Add the outer product of a[ia], a[ia + step], … (ROWS of them) and b[ib : ib + columns]."""
-    return tile + np.outer([a[ia + i * step] for i in range(ROWS)], b[ib : ib + columns(b)])
+    return tile + np.outer([a[ia + i * step] for i in range(len(tile))], b[ib : ib + tile.shape[1]])
 
 
 def multiply_add_at(tile: Any, a: np.ndarray, places: Any, ia: int, b: np.ndarray, ib: int) -> Any:
     """Add the outer product of a[places[i] + ia] for each row i and b[ib : ib + columns]."""
-    return tile + np.outer([a[place + ia] for place in places], b[ib : ib + columns(b)])
+    lefts = [a[place + ia] for place in places[: len(tile)]]
+    return tile + np.outer(lefts, b[ib : ib + tile.shape[1]])
 
 
 def places_of(numbers: np.ndarray, start: int) -> tuple[int, ...]:
@@ -77,7 +89,7 @@ def prefetch(array: np.ndarray, start: int, count: int) -> None:
 
 def store(tile: Any, c: np.ndarray, start: int, stride: int) -> None:
     """Write the tile's rows to start, start + stride, …"""
-    store_part(tile, c, start, stride, ROWS, columns(c))
+    store_part(tile, c, start, stride, *tile.shape)
 
 
 def store_part(tile: Any, c: np.ndarray, start: int, stride: int, rows: int, width: int) -> None:
@@ -108,6 +120,16 @@ def _columns(array):
 @overload(zero)
 def _zero(like):
     return lambda like: lowering.zero(like)
+
+
+@overload(zero_of, prefer_literal=True)
+def _zero_of(like, rows, vectors):
+    return lambda like, rows, vectors: lowering.zero_of(like, rows, vectors)
+
+
+@overload(alike, prefer_literal=True)
+def _alike(values, start, rows, vectors):
+    return lambda values, start, rows, vectors: lowering.alike(values, start, rows, vectors)
 
 
 @overload(row_of)

@@ -33,6 +33,7 @@ from kernels.core.simd.lowering.elementwise import (
 )
 from kernels.core.simd.lowering.integers import numbers, put_integers
 from kernels.core.simd.lowering.tiles import (
+    alike,
     load,
     load_part,
     multiply_add,
@@ -46,6 +47,7 @@ from kernels.core.simd.lowering.tiles import (
     store_columns_part,
     store_part,
     zero,
+    zero_of,
 )
 from kernels.core.simd.lowering.vectors import (
     deinterleave,
@@ -68,6 +70,7 @@ from kernels.core.simd.lowering.vectors import (
 __all__ = [
     "absolute",
     "add",
+    "alike",
     "any_of",
     "both",
     "constant",
@@ -121,4 +124,5 @@ __all__ = [
     "vector_between",
     "vector_part",
     "zero",
+    "zero_of",
 ]

@@ -66,6 +66,35 @@ def zero(typing, like):
     return tile(like), build
 
 
+@intrinsic(prefer_literal=True)
+def zero_of(typing, like, rows, vectors):
+    """A tile of zeros of another shape."""
+    tile = TileType(like.dtype, rows.literal_value, vectors.literal_value)
+
+    def build(context, builder, signature, args):
+        return ir.Constant(context.get_value_type(tile), None)
+
+    return tile(like, rows, vectors), build
+
+
+@intrinsic(prefer_literal=True)
+def alike(typing, values, start, rows, vectors):
+    """A tile of another shape whose rows are all the same."""
+    tile = TileType(values.dtype, rows.literal_value, vectors.literal_value)
+
+    def build(context, builder, signature, args):
+        vector = vector_of(values.dtype)
+        value = ir.Constant(context.get_value_type(tile), ir.Undefined)
+        place = address(context, builder, values, *args[:2])
+        for v in range(tile.vectors):
+            part = read(builder, builder.gep(place, [I64(v * vector.count)]), vector)
+            for i in range(tile.rows):
+                value = builder.insert_value(value, part, i * tile.vectors + v)
+        return value
+
+    return tile(values, types.int64, rows, vectors), build
+
+
 @intrinsic
 def row_of(typing, values, start):
     """A tile whose rows are all the same."""
