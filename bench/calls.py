@@ -2,6 +2,11 @@
 
 A forward call is ``kernels.NAME(*arrays, **options)``; a gradient ``kernels.NAME_backward`` with dy
 first and then what the operation keeps: its inputs, its output, its cache, or the winners of a maximum.
+
+A sequence's forward gives y here, its states are left out; its direction "backward" all gradients at once,
+in their named tuple, as the public function returns them. Their reference is one flat array, the gradients
+joined in the order of the fields: `flat` joins a result so for the check, which is not timed; `room` makes
+what ``out=`` takes.
 """
 
 from __future__ import annotations
@@ -17,19 +22,29 @@ from kernels.core.ladder import Rung
 
 FROM_OUTPUT = ("exp", "sigmoid", "tanh", "softmax", "log_softmax")
 FROM_CACHE = ("layer_norm", "rms_norm", "group_norm", "instance_norm", "batch_norm")
+SEQUENCES = ("lstm", "gru", "rnn")
 NOT_IN_BACKWARD = ("activation",)
 
 
 def inputs(
     name: str, direction: str, arrays: tuple, options: dict[str, Any], seed: int = 0
 ) -> tuple[tuple, dict[str, Any]]:
-    """Turn the arguments of the forward into those of `direction`, drawing dy afresh."""
+    """Turn the arguments of the forward into those of `direction`, drawing dy afresh.
+
+    Where a sequence's seed is odd, the last states have gradients too.
+    """
     if direction == "forward":
         return arrays, options
     if name in FROM_CACHE:
         y, cache = getattr(kernels, name)(*arrays, **options, return_cache=True)
         rng = np.random.default_rng((seed, 1))  # with x's own seed, dy would be x, and dx nothing
         return (rng.standard_normal(y.shape).astype(y.dtype), cache), {}
+    if name in SEQUENCES:
+        y, states, cache = getattr(kernels, name)(*arrays, **options, return_cache=True)
+        rng = np.random.default_rng((seed, 1))
+        states = (states,) if isinstance(states, np.ndarray) else states
+        dy, *last = (rng.standard_normal(each.shape).astype(y.dtype) for each in (y, *states))
+        return (dy, cache), dict(zip(("dh", "dc"), last)) if seed % 2 else {}
     y = ours(name, "forward", arrays, options)
     dy = np.random.default_rng(seed).standard_normal(y.shape).astype(y.dtype)
     options = {key: v for key, v in options.items() if key not in NOT_IN_BACKWARD}
@@ -73,19 +88,57 @@ def ours(
     options: dict[str, Any],
     *,
     algorithm: str = "auto",
-    out: np.ndarray | None = None,
-) -> np.ndarray:
+    out: Any = None,
+) -> Any:
     """Call the public function."""
     function = getattr(kernels, name if direction == "forward" else f"{name}_backward")
-    if _asks_for_needs(function):
+    if direction != "backward" and _asks_for_needs(function):
         options = {**options, "needs": (direction.removeprefix("d"),)}
-    return function(*arrays, **options, algorithm=algorithm, out=out)
+    result = function(*arrays, **options, algorithm=algorithm, out=out)
+    return result[0] if name in SEQUENCES and direction == "forward" else result
 
 
-def packed(name: str, direction: str, arrays: tuple, options: dict[str, Any]) -> tuple:
-    """Return the arguments with the weights packed."""
+def parts(result: Any) -> list[np.ndarray]:
+    """The arrays of a result: itself, or the fields of its tuple that are there."""
+    if isinstance(result, np.ndarray):
+        return [result]
+    return [each for each in result if each is not None]
+
+
+def flat(result: Any) -> np.ndarray:
+    """The result as one array: itself, or its parts end to end."""
+    if isinstance(result, np.ndarray):
+        return result
+    return np.concatenate([each.reshape(-1) for each in parts(result)])
+
+
+def room(result: Any) -> Any:
+    """What ``out=`` takes for such a result, full of NaN."""
+    made = [np.full_like(each, np.nan) for each in parts(result)]
+    return made[0] if isinstance(result, np.ndarray) else made
+
+
+def packed(
+    name: str, direction: str, arrays: tuple, options: dict[str, Any]
+) -> tuple[tuple, dict[str, Any]]:
+    """Return arguments and options with the weights packed; a sequence's gradient has them in its cache."""
     place = 1 if direction == "forward" else 2
-    return (*arrays[:place], kernels.pack(name, arrays[place], **options), *arrays[place + 1 :])
+    if name not in SEQUENCES:
+        weights = kernels.pack(name, arrays[place], **options)
+        return (*arrays[:place], weights, *arrays[place + 1 :]), options
+    if direction == "backward":
+        dy, cache = arrays
+        return (dy, cache._replace(packed=_pack(name, cache._asdict()))), options
+    x, w_ih, w_hh, *biases = arrays
+    weights = _pack(name, {**options, "w_ih": w_ih, "w_hh": w_hh})
+    options = {key: value for key, value in options.items() if key != "w_proj"}
+    return (x, weights, None, *biases), options
+
+
+def _pack(name: str, held: dict[str, Any]) -> kernels.Packed:
+    """Pack a sequence's weights, those of the projection too if there are any."""
+    names = [each for each in ("w_ih", "w_hh", "w_proj") if held.get(each) is not None]
+    return kernels.pack(name, tuple(held[each] for each in names))
 
 
 def reference(name: str, direction: str, arrays: tuple, options: dict[str, Any]) -> tuple:

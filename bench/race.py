@@ -118,17 +118,18 @@ def run(
             row.note = f"not timed: expected to be more than {HOPELESS} times as slow"
             continue
 
-        def call(inputs=inputs, name=each.name, out=None):
+        def call(inputs=inputs, options=options, name=each.name, out=None):
             return calls.ours(case.ladder, direction, inputs, options, algorithm=name, out=out)
 
         with memory.poisoned():
             result = call()
-        row.error = check.ratio(result, judged, calls.growth(each, plan.problem, direction))
-        row.max_error = check.max_error(result, judged)
+        whole = calls.flat(result)
+        row.error = check.ratio(whole, judged, calls.growth(each, plan.problem, direction))
+        row.max_error = check.max_error(whole, judged)
         packed = None
         if direction in each.pack:
             packed = calls.packed(case.ladder, direction, inputs, options)
-            if not np.array_equal(call(packed), result):  # promised to be the same bits
+            if not np.array_equal(calls.flat(call(*packed)), whole):  # promised to be the same bits
                 row.error = float("inf")
         if row.error > 1:
             row.note = "wrong: not timed"
@@ -137,9 +138,11 @@ def run(
         contestants[each.name] = clock.Local(plain)
         if rivals:
             continue
-        contestants[each.name + WITH_OUT] = clock.Local(functools.partial(call, out=result.copy()))
+        contestants[each.name + WITH_OUT] = clock.Local(
+            functools.partial(call, out=calls.room(result))
+        )
         if packed is not None:
-            contestants[each.name + PACKED] = clock.Local(functools.partial(call, packed))
+            contestants[each.name + PACKED] = clock.Local(functools.partial(call, *packed))
     dy = inputs[0] if direction != "forward" else None
     for peer in peers or []:
         row = Row(peer.name)

@@ -39,7 +39,7 @@ def test_speed(benchmark, case, direction, rung):
         return calls.ours(case.ladder, direction, inputs, options, algorithm=rung)
 
     with memory.poisoned():
-        result = call()
+        result = calls.flat(call())
     judged = calls.reference(case.ladder, direction, inputs, options)
     assert check.ratio(result, judged, calls.growth(ladder[rung], problem, direction)) <= 1
     benchmark.group = f"{case.ladder} {case.name} {direction}"

@@ -2,6 +2,7 @@
 
 from layers.activation import GELU, LeakyReLU, ReLU, Sigmoid, SiLU, Softmax, Tanh
 from layers.buffer import Buffer
+from layers.cells import GRUCell, LSTMCell, RNNCell
 from layers.clip import clip_grad_norm_, clip_grad_value_
 from layers.conv import Conv2d
 from layers.dropout import Dropout
@@ -21,11 +22,15 @@ from layers.normalization import (
 from layers.optimizer import SGD, Adam, AdamW, Optimizer
 from layers.parameter import Parameter
 from layers.pool import AdaptiveAvgPool2d, AvgPool2d, LPPool2d, MaxPool2d
+from layers.recurrent import GRU, LSTM, RNN
 from layers.saving import load, save
 from layers.sequential import Sequential
 
 __all__ = [
     "GELU",
+    "GRU",
+    "LSTM",
+    "RNN",
     "SGD",
     "Adam",
     "AdamW",
@@ -39,9 +44,11 @@ __all__ = [
     "Dropout",
     "Embedding",
     "Flatten",
+    "GRUCell",
     "GroupNorm",
     "InstanceNorm2d",
     "LPPool2d",
+    "LSTMCell",
     "Layer",
     "LayerNorm",
     "LeakyReLU",
@@ -51,6 +58,7 @@ __all__ = [
     "Optimizer",
     "Parameter",
     "RMSNorm",
+    "RNNCell",
     "ReLU",
     "Sequential",
     "SiLU",

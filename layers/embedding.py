@@ -65,6 +65,7 @@ class Embedding(Layer):
 
     def backward(self, dy: Any, cache: Any) -> None:
         """Add dw; integers have no gradient, so there is no dx."""
+        dy = checks.array("dy", dy, None, self.weight.dtype, (*cache.shape, self.embedding_dim))
         dw = kernels.embedding_backward(
             dy, cache, self.num_embeddings, padding_idx=self.padding_idx
         )

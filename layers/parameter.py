@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -28,8 +29,7 @@ class Parameter:
 
     def __init__(self, data: np.ndarray) -> None:
         self._data = data
-        self._packed: kernels.Packed | None = None
-        self._asked: dict[str, Any] = {}
+        self._kept: _Kept | None = None
         self.grad: np.ndarray | None = None
         self._lock = threading.Lock()
 
@@ -45,17 +45,13 @@ class Parameter:
 
     def packed(self, op: str, **options: Any) -> kernels.Packed:
         """Return what `kernels.pack` makes of the data, kept until it changes; the data is read-only meanwhile."""
-        with self._lock:
-            if self._packed is None or (self._packed.op, self._asked) != (op, options):
-                self._packed, self._asked = kernels.pack(op, self._data, **options), options
-                self._data.flags.writeable = False
-            return self._packed
+        return packed((self,), op, **options)
 
     def writable(self) -> np.ndarray:
         """Forget packed weights and return the data, to be changed in place."""
-        with self._lock:
-            if self._packed is not None:
-                self._packed = None
+        with _packing:
+            if self._kept is not None:
+                self._kept = None
                 self._data.flags.writeable = True
             return self._data
 
@@ -100,7 +96,41 @@ class Parameter:
         }  # neither lock nor packed weights are copied
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state, _packed=None, _lock=threading.Lock())
+        self.__dict__.update(state, _kept=None, _lock=threading.Lock())
+
+
+class _Kept(NamedTuple):
+    """Packed weights, and of what they were made."""
+
+    packed: kernels.Packed
+    options: dict[str, Any]
+    parameters: tuple[int, ...]  # their ids: a parameter would hold itself
+
+
+_packing = threading.Lock()  # held by whoever packs, or forgets what was packed
+
+
+def packed(parameters: Sequence[Parameter], op: str, **options: Any) -> kernels.Packed:
+    """Return what `kernels.pack` makes of several parameters' data together, kept until one of them changes.
+
+    Each of them remembers it, and the data of all are read-only meanwhile. One that may be written forgets it, and
+    what not all of them remember is packed anew: so no part of it can be out of date.
+    """
+    with _packing:
+        kept = parameters[0]._kept
+        asked = op, options, tuple(map(id, parameters))
+        if (
+            kept is None
+            or (kept.packed.op, kept.options, kept.parameters) != asked
+            or any(each._kept is not kept for each in parameters)
+        ):
+            data = tuple(each._data for each in parameters)
+            made = kernels.pack(op, data if len(data) > 1 else data[0], **options)
+            kept = _Kept(made, options, asked[2])
+            for each in parameters:
+                each._kept = kept
+                each._data.flags.writeable = False
+        return kept.packed
 
 
 def uniform(

@@ -1,4 +1,4 @@
-"""Recurrent networks: gates, and sequences of them."""
+"""Recurrent networks: sequences."""
 
 from kernels.recurrent.api import gru, gru_backward, lstm, lstm_backward, rnn, rnn_backward
 from kernels.recurrent.cache import (

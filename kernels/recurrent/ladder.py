@@ -1,7 +1,12 @@
 """The rungs of the recurrent family: sequences."""
 
-from kernels.core.ladder import Ladder, Rung
+import numpy as np
+
+from kernels.core.ladder import Ladder, Pack, Rung
 from kernels.recurrent import naive
+from kernels.recurrent.fused import gru, lstm, rnn
+from kernels.recurrent.fused.tile import ROWS, pack, packed_size
+from kernels.recurrent.fused.walk import shares
 
 # "backward" is the sweep through time alone: the products that follow it are linear's.
 SEQUENCE = ("forward", "backward")
@@ -10,6 +15,29 @@ SEQUENCE = ("forward", "backward")
 def _per_flop(ns):
     """Cost in ns: so much for each operation of the sweep, forward or back."""
     return lambda problem, direction: ns * problem.work(direction)
+
+
+def _resets_first(problem, direction):
+    if not problem.linear_before_reset:
+        return "it multiplies before it resets: linear_before_reset=False needs all of r·h before any n"
+    return None
+
+
+def _fused(cell, refuses=lambda problem, direction: None):
+    gates = np.int64({"lstm": 4, "gru": 3, "rnn": 1}[cell.__name__.rsplit(".", 1)[1]])
+    return Rung(
+        "fused",
+        "all gates of some units in one tile, applied as it leaves the registers; threads split the batch",
+        "naive",
+        {"forward": cell.forward, "backward": cell.backward},
+        _per_flop(0.01),
+        refuses=refuses,
+        scratch=lambda problem, direction: (shares(problem.b, ROWS), 1),
+        pack={
+            direction: Pack(packed_size, pack, (gates, np.bool_(back)))
+            for direction, back in (("forward", False), ("backward", True))
+        },
+    )
 
 
 NAIVE = "the formula: one gate, one unit, one loop an index"
@@ -24,8 +52,9 @@ LSTM = Ladder(
             NAIVE,
             None,
             {"forward": naive.lstm, "backward": naive.lstm_dz},
-            _per_flop(0.1),
+            _per_flop(0.5),
         ),
+        _fused(lstm),
     ],
 )
 
@@ -39,8 +68,9 @@ GRU = Ladder(
             NAIVE,
             None,
             {"forward": naive.gru, "backward": naive.gru_dz},
-            _per_flop(0.1),
+            _per_flop(0.5),
         ),
+        _fused(gru, _resets_first),
     ],
 )
 
@@ -54,7 +84,8 @@ RNN = Ladder(
             NAIVE,
             None,
             {"forward": naive.rnn, "backward": naive.rnn_dz},
-            _per_flop(0.1),
+            _per_flop(0.5),
         ),
+        _fused(rnn),
     ],
 )

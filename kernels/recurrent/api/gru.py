@@ -118,7 +118,7 @@ def gru(
         first,
         gates,
     )
-    shape, weights = (steps.states, units), (w.w_ih, w.w_hh)
+    shape, weights = (steps.states, units), (w.w_ih, w.w_hh, w.w_proj)
     job = Job("forward", problem, args, shape, weights=weights, packed=w.packed)
     h = GRU.compute(job, algorithm=algorithm)
     y = common.batch_of(h[steps.after :], steps, (t, b, units), out)
@@ -227,7 +227,14 @@ def gru_backward(
         dn,
         dq,
     )
-    shape, weights = (steps.rows, 2 * units), (cache.w_ih, cache.w_hh)
+    shape, weights = (
+        (steps.rows, 2 * units),
+        (
+            cache.w_ih,
+            cache.w_hh,
+            np.empty((0, units), x.dtype),
+        ),
+    )
     job = Job("backward", problem, args, shape, weights=weights, packed=cache.packed)
     drz = GRU.compute(job, algorithm=algorithm)
     steps.clear(drz)

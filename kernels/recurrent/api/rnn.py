@@ -113,7 +113,7 @@ def rnn(
         bound,
         relu,
     )
-    shape, weights = (steps.states, units), (w.w_ih, w.w_hh)
+    shape, weights = (steps.states, units), (w.w_ih, w.w_hh, w.w_proj)
     job = Job("forward", problem, args, shape, weights=weights, packed=w.packed)
     h = RNN.compute(job, algorithm=algorithm)
     y = common.batch_of(h[steps.after :], steps, (t, b, units), out)
@@ -202,7 +202,14 @@ def rnn_backward(
         common.or_zeros(dh, (b, units), x.dtype),
         wanted.room("h0"),
     )
-    shape, weights = (steps.rows, units), (cache.w_ih, cache.w_hh)
+    shape, weights = (
+        (steps.rows, units),
+        (
+            cache.w_ih,
+            cache.w_hh,
+            np.empty((0, units), x.dtype),
+        ),
+    )
     job = Job("backward", problem, args, shape, weights=weights, packed=cache.packed)
     dz = RNN.compute(job, algorithm=algorithm)
     steps.clear(dz)

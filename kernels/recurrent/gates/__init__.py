@@ -22,6 +22,7 @@ from kernels.recurrent.gates.formulas import (
 from kernels.recurrent.gates.gru import (
     gru_finish_row,
     gru_finish_row_backward,
+    gru_pair_row,
     gru_reset_row,
     gru_reset_row_backward,
     gru_row,
@@ -30,6 +31,7 @@ from kernels.recurrent.gates.gru import (
 from kernels.recurrent.gates.lstm import (
     lstm_row,
     lstm_row_backward,
+    lstm_step_backward,
 )
 from kernels.recurrent.gates.rnn import (
     rnn_row,
@@ -46,6 +48,7 @@ __all__ = [
     "gru_finish_row",
     "gru_finish_row_backward",
     "gru_mix",
+    "gru_pair_row",
     "gru_reset_row",
     "gru_reset_row_backward",
     "gru_row",
@@ -53,6 +56,7 @@ __all__ = [
     "lstm_row",
     "lstm_row_backward",
     "lstm_state",
+    "lstm_step_backward",
     "rectified",
     "rnn_row",
     "rnn_row_backward",

@@ -10,10 +10,13 @@ of another rung. Pre-activations of any size give exact 0, 1 or ±1, and NaN sta
 """
 
 from kernels.core import jit, simd
-from kernels.core.simd.bits import of
-from kernels.core.vecmath import at_least, at_most, sigmoid, tanh
+from kernels.core.coefficients import EXP2
+from kernels.core.simd.bits import of, polynomial, scaled
+from kernels.core.vecmath import LOG2_E, at_least, at_most
 
 INFINITY = float("inf")
+GATE_END = (104.0, 746.0)  # |z| from which a gate is 0 or 1
+CANDIDATE_END = (10.0, 20.0)  # |z| from which a candidate is ±1
 NEAR = (1.0 - 4 * 2.0**-23, 1.0 - 4 * 2.0**-52)  # four units of rounding below 1
 
 
@@ -24,23 +27,55 @@ def bounded(z, clip):
 
 
 @jit.inlined
+def power(t):
+    """Return n and 2^f − 1, t = n + f with n whole and |f| ≤ ½."""
+    n = simd.rint(t)
+    f = t - n
+    return n, f * polynomial(f, EXP2)
+
+
+@jit.inlined
 def gate(z, clip):
-    """σ of the bounded pre-activation: how far the gate is open, 0 to 1."""
-    return sigmoid(bounded(z, clip))
+    """σ of the bounded pre-activation: how far the gate is open, 0 to 1.
+
+    1/(1 + 2^(−z·log₂ e)). The bound keeps the exponential in range on both sides, so that a clip costs nothing; and
+    the exponent is reduced in one step, not in two as in `vecmath.sigmoid`, a fifth of the time. It is off by z·eps
+    then, and as σ′ falls faster than z grows, no gate is off by more than 0.8 eps; of its own size a nearly
+    closed one may be off by z·eps.
+    """
+    end = at_most(clip, of(clip, GATE_END))
+    n, rest = power(bounded(z, end) * of(z, -LOG2_E))
+    one = of(z, 1.0)
+    return one / (one + scaled(rest + one, n))
+
+
+@jit.inlined
+def squash(z, end):
+    """tanh of z bounded to [−end, end], `end` at most `CANDIDATE_END`; the same in one step, off by 4 ulp."""
+    n, rest = power(at_most(simd.absolute(z), end) * of(z, 2 * LOG2_E))
+    size, one = scaled(of(z, 1.0), n), of(z, 1.0)
+    top = simd.fma(size, rest, size - one)
+    return simd.copysign(top / (top + of(z, 2.0)), z)
+
+
+@jit.inlined
+def tanh(z):
+    """All of it."""
+    return squash(z, of(z, CANDIDATE_END))
 
 
 @jit.inlined
 def candidate(z, clip):
     """tanh of the bounded pre-activation: what the gates let in."""
-    return tanh(bounded(z, clip))
+    return squash(z, at_most(clip, of(clip, CANDIDATE_END)))
 
 
 @jit.inlined
 def gate_end(clip):
     """Return the values from which a gate counts as bound: below the first, above the second."""
     free = clip == of(clip, INFINITY)
-    low = sigmoid(-clip) / of(clip, NEAR)
-    high = sigmoid(clip) * of(clip, NEAR)
+    low = gate(-clip, clip) / of(clip, NEAR)
+    high = gate(clip, clip) * of(clip, NEAR)
     return simd.select(free, -clip, low), simd.select(free, clip, high)
 
 

@@ -20,18 +20,62 @@ from kernels.recurrent.gates.formulas import (
 
 
 @jit.inlined
-def gru_block(z, iz, gap, h_in, ihp, clip, saved, gates, ig, hidden, h, ih, left):
-    """One vector of units."""
-    bound = simd.splat(clip, z)
-    r, update = gate(take(z, iz, left), bound), gate(take(z, iz + gap, left), bound)
-    q, before = take(z, iz + 3 * gap, left), take(h_in, ihp, left)
-    n = candidate(simd.fma(r, q, take(z, iz + 2 * gap, left)), bound)
+def gru_finished(zr, zz, zn, q, h_in, ihp, clip, saved, gates, ig, hidden, h, ih, left):
+    """From the pre-activations to h, and to the gates where saved."""
+    bound, before = simd.splat(clip, h), take(h_in, ihp, left)
+    r, update = gate(zr, bound), gate(zz, bound)
+    n = candidate(simd.fma(r, q, zn), bound)
     give(gru_mix(update, n, before), h, ih, left)
     if saved:
         give(r, gates, ig, left)
         give(update, gates, ig + hidden, left)
         give(n, gates, ig + 2 * hidden, left)
         give(q, gates, ig + 3 * hidden, left)
+
+
+@jit.inlined
+def gru_block(z, iz, gap, h_in, ihp, clip, saved, gates, ig, hidden, h, ih, left):
+    """One vector of units."""
+    zr, zz = take(z, iz, left), take(z, iz + gap, left)
+    zn, q = take(z, iz + 2 * gap, left), take(z, iz + 3 * gap, left)
+    gru_finished(zr, zz, zn, q, h_in, ihp, clip, saved, gates, ig, hidden, h, ih, left)
+
+
+@jit.inlined
+def gru_pair_block(zx, zh, iz, gap, h_in, ihp, clip, gates, ig, hidden, h, ih, left):
+    """One vector of units."""
+    zr = take(zx, iz, left) + take(zh, iz, left)
+    zz = take(zx, iz + gap, left) + take(zh, iz + gap, left)
+    zn, q = take(zx, iz + 2 * gap, left), take(zh, iz + 2 * gap, left)
+    gru_finished(zr, zz, zn, q, h_in, ihp, clip, True, gates, ig, hidden, h, ih, left)
+
+
+@jit.inlined
+def gru_pair_row(zx, zh, iz, gap, h_in, ihp, clip, gates, ig, hidden, h, ih, count):
+    """Fill h and the gates from the input's pre-activations and the state's, three stretches each."""
+    step = simd.lanes(zx)
+    whole = count // step * step
+    for u in range(0, whole, step):
+        gru_pair_block(
+            zx, zh, iz + u, gap, h_in, ihp + u, clip, gates, ig + u, hidden, h, ih + u, 0
+        )
+    if whole < count:
+        u = whole
+        gru_pair_block(
+            zx,
+            zh,
+            iz + u,
+            gap,
+            h_in,
+            ihp + u,
+            clip,
+            gates,
+            ig + u,
+            hidden,
+            h,
+            ih + u,
+            count - whole,
+        )
 
 
 @jit.inlined
