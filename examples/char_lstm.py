@@ -37,7 +37,7 @@ from examples.text import Corpus, Vocabulary
 
 TEMPERATURES = (0.4, 0.7, 1.0)
 PROMPT = "The "
-USUAL = {"epochs": 30, "hidden": 256, "batch": 32}
+USUAL = {"epochs": 40, "hidden": 256, "batch": 32}
 QUICK = {"epochs": 2, "hidden": 64, "batch": 8}
 CURVE = (0.2, 0.4, 0.6, 0.7, 0.8, 1.0, 1.2, 1.4)  # of the figure
 

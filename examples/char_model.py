@@ -53,17 +53,21 @@ class CharLSTM(layers.Layer):
         """Return logits and state, and the cache. Each `stream` drops other outputs, the same each time."""
         embedded, of_embedding = self.embedding.forward(x)
         (y, state), of_lstm = self.lstm.forward(embedded, state)
-        y = kernels.dropout(y, self.dropout, seed=self.seed, offset=stream)
+        y = kernels.dropout(y, self._share(), seed=self.seed, offset=stream)
         logits, of_head = self.head.forward(y)
         return (logits, state), (of_embedding, of_lstm, of_head, stream)
+
+    def _share(self) -> float:
+        """Return how much is dropped: nothing after ``eval()``."""
+        return self.dropout if self.training else 0.0
 
     def backward(self, dy: Any, cache: Any) -> None:
         """Add the gradients; none goes on, neither to characters nor to the state before."""
         of_embedding, of_lstm, of_head, stream = cache
         dy = self.head.backward(dy, of_head)
-        dy = kernels.dropout_backward(dy, self.dropout, seed=self.seed, offset=stream)
-        dx = self.lstm.backward(dy, of_lstm)
-        self.embedding.backward(dx[0] if isinstance(dx, tuple) else dx, of_embedding)
+        dy = kernels.dropout_backward(dy, self._share(), seed=self.seed, offset=stream)
+        dx, _ = self.lstm.backward(dy, of_lstm)
+        self.embedding.backward(dx, of_embedding)
 
 
 def perplexity(model: CharLSTM, numbers: np.ndarray, batch: int = 4, length: int = 256) -> float:
@@ -116,12 +120,12 @@ def sample(
 
 def activations(model: CharLSTM, numbers: np.ndarray) -> dict[str, np.ndarray]:
     """Return what each unit does at each character: i, f, o from 0 to 1, g from −1 to 1, and c; (T, H)."""
-    weights = [model.lstm.state_dict()[f"{name}_l0"] for name in ("weight_ih", "weight_hh")]
-    biases = [model.lstm.state_dict()[f"{name}_l0"] for name in ("bias_ih", "bias_hh")]
-    x = model.embedding(numbers[:, None])
-    steps, hidden = len(numbers), weights[1].shape[1]
-    _, _, cache = kernels.lstm(x, *weights, *biases, return_cache=True)
-    gates = np.asarray(cache.gates).reshape(steps, 4, hidden)
+    lstm = model.lstm
+    weights = (lstm.weight_ih_l0, lstm.weight_hh_l0, lstm.bias_ih_l0, lstm.bias_hh_l0)
+    arrays = [each.data for each in weights]
+    _, _, cache = kernels.lstm(model.embedding(numbers[:, None]), *arrays, return_cache=True)
+    steps, hidden = len(numbers), lstm.hidden_size
+    gates = cache.gates.reshape(steps, 4, hidden)
     found = dict(zip("ifgo", gates.transpose(1, 0, 2)))
-    found["c"] = np.asarray(cache.c).reshape(-1, hidden)[1 : steps + 1]
+    found["c"] = cache.c[1:]  # the first is the one before the text
     return found

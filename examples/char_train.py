@@ -170,6 +170,6 @@ def restore(path: Path) -> tuple[CharLSTM, Vocabulary]:
     """Return the network in a file, to write with."""
     saved = notes(path)
     model = CharLSTM(**json.loads(saved["sizes"]))
-    layers.load(path, model, layers.AdamW(model.parameters()))
+    layers.load(path, model)
     model.eval()
     return model, Vocabulary(saved["vocabulary"])
