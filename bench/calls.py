@@ -23,6 +23,7 @@ from kernels.core.ladder import Rung
 FROM_OUTPUT = ("exp", "sigmoid", "tanh", "softmax", "log_softmax")
 FROM_CACHE = ("layer_norm", "rms_norm", "group_norm", "instance_norm", "batch_norm")
 SEQUENCES = ("lstm", "gru", "rnn")
+GATES = ("lstm_gates", "gru_gates", "rnn_gates")
 NOT_IN_BACKWARD = ("activation",)
 
 
@@ -45,6 +46,8 @@ def inputs(
         states = (states,) if isinstance(states, np.ndarray) else states
         dy, *last = (rng.standard_normal(each.shape).astype(y.dtype) for each in (y, *states))
         return (dy, cache), dict(zip(("dh", "dc"), last)) if seed % 2 else {}
+    if name in GATES:
+        return _gates(name, arrays, options, seed)
     y = ours(name, "forward", arrays, options)
     dy = np.random.default_rng(seed).standard_normal(y.shape).astype(y.dtype)
     options = {key: v for key, v in options.items() if key not in NOT_IN_BACKWARD}
@@ -73,6 +76,17 @@ def inputs(
     if name in ("conv2d", "linear"):
         return (dy, *arrays[:2]), options
     return (dy, *arrays), options
+
+
+def _gates(name: str, arrays: tuple, options: dict[str, Any], seed: int) -> tuple[tuple, dict]:
+    """Arguments of the gradient of a step's gates, which takes what the step gave."""
+    made = parts(getattr(kernels, name)(*arrays, **options))
+    rng = np.random.default_rng((seed, 1))
+    dh, dc = (rng.standard_normal(made[0].shape).astype(made[0].dtype) for _ in range(2))
+    if name == "lstm_gates":
+        _, c, gates = made
+        return (dh, dc, gates, arrays[1], c), options
+    return ((dh, made[1], arrays[2]) if name == "gru_gates" else (dh, made[0])), options
 
 
 @functools.cache

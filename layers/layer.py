@@ -4,6 +4,8 @@
     dx = layer.backward(dy, cache)     adds into each parameter's .grad
     y = layer(x)                       inference: nothing is kept
 
+Recurrent layers return and take state beside y, and its gradient beside dx (`layers.stacked`).
+
 A layer has no state between calls but its parameters and buffers (batch norm's running statistics, which its
 `forward` moves in training), so that one layer may be applied many times before its backwards, shared
 between models, or called from several threads.

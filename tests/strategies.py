@@ -37,10 +37,10 @@ def laid_out(x, layout):
 
 
 @st.composite
-def arrays(draw, shape, dtype):
+def arrays(draw, shape, dtype, scale=1.0):
     """Draw normal values of one shape and dtype, in any memory layout."""
     seed = draw(st.integers(0, 2**32 - 1))
-    x = np.random.default_rng(seed).standard_normal(shape).astype(dtype)
+    x = (np.random.default_rng(seed).standard_normal(shape) * scale).astype(dtype)
     return laid_out(x, draw(LAYOUTS)) if len(shape) else x
 
 
@@ -333,6 +333,51 @@ def batch_norm(draw):
     return (x, *weights, *running), {"training": training, "eps": draw(EPS)}
 
 
+@st.composite
+def sequence(draw, gates, projections, **options):
+    """Draw a sequence; the weights as PyTorch draws them, about 1/√H, so that steps do not blow errors up."""
+    dtype = draw(DTYPES)
+    t, b = draw(st.integers(1, 7)), draw(st.integers(0, 9) | st.sampled_from([17, 40]))
+    extent = st.integers(1, 40) | st.sampled_from([16, 17, 32, 33])
+    d, h = draw(extent), draw(extent)
+    projected = projections and draw(st.booleans())
+    p = draw(extent) if projected else h
+
+    def weight(*shape):
+        return draw(arrays(shape, dtype, h**-0.5))
+
+    def optional(*shape):
+        return draw(st.one_of(st.none(), arrays(shape, dtype)))
+
+    x, w_ih, w_hh = draw(arrays((t, b, d), dtype)), weight(gates * h, d), weight(gates * h, p)
+    given = {"h0": optional(b, p), "reverse": draw(st.booleans())}
+    if draw(st.booleans()):
+        seed = draw(st.integers(0, 2**32 - 1))
+        given["lengths"] = np.random.default_rng(seed).integers(0, t + 1, b)
+    if projected:
+        given["w_proj"] = weight(p, h)
+    if projections:
+        given |= {"c0": optional(b, h), "peepholes": optional(3, h)}
+    given |= {"clip": draw(st.sampled_from([None, None, 0.5, 3.0]))}
+    given |= {name: draw(values) for name, values in options.items()}
+    return (x, w_ih, w_hh, optional(gates * h), optional(gates * h)), given
+
+
+@st.composite
+def gates(draw, *wide):
+    """Draw one step's gates: arrays `wide` times as wide as the state, and the state."""
+    dtype, b = draw(DTYPES), draw(st.integers(0, 9) | st.sampled_from([40]))
+    h = draw(st.integers(1, 40) | st.sampled_from([255, 256, 257, 512, 1024, 1100]))
+    scale = draw(st.sampled_from([1.0, 8.0]))
+    return tuple(draw(arrays((b, k * h), dtype, scale if k > 1 else 1.0)) for k in wide), {}
+
+
+@st.composite
+def rnn_gates(draw):
+    taken, _ = draw(gates(1))
+    return taken, {"nonlinearity": draw(st.sampled_from(["tanh", "relu"]))}
+
+
 PROBLEMS = {
     "conv2d": conv2d(),
     "matmul": matmul(),
@@ -361,12 +406,19 @@ PROBLEMS = {
     "group_norm": group_norm(),
     "instance_norm": instance_norm(),
     "batch_norm": batch_norm(),
+    "lstm": sequence(4, True, coupled=st.booleans()),
+    "gru": sequence(3, False, linear_before_reset=st.booleans()),
+    "lstm_gates": gates(4, 1),
+    "gru_gates": gates(3, 3, 1),
+    "rnn_gates": rnn_gates(),
+    "rnn": sequence(1, False, nonlinearity=st.sampled_from(["tanh", "relu"])),
 }
 # Rungs that do some problems only draw theirs.
 ONLY = {("conv2d", name): conv2d(plain=True) for name in ("winograd_2x2", "winograd_4x4")}
 ONLY["conv2d", "few"] = conv2d(few=True)
 ONLY["lp_pool2d", "register"] = _pool(st.fixed_dictionaries({"p": st.just(2)}))
 ONLY["conv2d", "depthwise"] = depthwise()
+ONLY["gru", "fused"] = sequence(3, False, linear_before_reset=st.just(True))
 
 
 def problems(ladder, rung):

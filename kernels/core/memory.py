@@ -135,6 +135,8 @@ def empty(shape: int | Sequence[int], dtype: Any) -> np.ndarray:
             if buffer is None:
                 buffer = np.empty(size, np.uint8)
             array = np.asarray(_Lease(buffer, shape, dtype))
+        elif nbytes == 0:
+            array = np.empty(shape, dtype)
         else:
             raw = np.empty(nbytes + ALIGNMENT, np.uint8)
             start = -raw.ctypes.data % ALIGNMENT

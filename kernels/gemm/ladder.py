@@ -4,10 +4,12 @@ from functools import partial
 
 from kernels.core import simd, threads
 from kernels.core.ladder import Ladder, Rung
-from kernels.gemm import blocked, microkernel, naive, parallel, register, reordered
+from kernels.gemm import blocked, deep, microkernel, naive, parallel, register, reordered
 
 # Costs are nanoseconds, fitted to medians measured on two threads of a Zen 5, float32: 16 shapes from
 # 16×64 · 64×64 to 1024³, both transpositions.
+
+MEETING = 15000  # two regions more, and the wait for the slower thread in each
 
 
 def _naive(p, direction):
@@ -59,7 +61,19 @@ def _microkernel(p, direction):
     flops = 2 * tiles * simd.ROWS * simd.columns_of(p.dtype) * p.k
     rate = 0.86 * simd.BITS * 4 / p.itemsize  # 440 FLOPs in a ns for float32 and 512 bits
     moved = p.k * (0.06 * p.n + (0.14 if p.transpose_a else 0) * p.m) + 0.02 * p.m * p.n
-    return p.batch * (5000 * -(-p.k // microkernel.BK) + flops / rate + moved)
+    meetings = MEETING * (-(-p.k // microkernel.BK) - 1)
+    return p.batch * (5000 + meetings + flops / rate + moved)
+
+
+def _deep(p, direction):
+    """As `microkernel`, but one region for each matrix; B is packed by every thread, A anew for each piece of B."""
+    again = (
+        0.14 * p.m * (-(-p.n // (deep.COLUMNS * simd.columns_of(p.dtype))) - 1)
+        if p.transpose_a
+        else 0
+    )
+    meetings = MEETING * (-(-p.k // microkernel.BK) - 1)
+    return _microkernel(p, direction) + p.batch * (p.k * (0.06 * p.n + again) + 500 - meetings)
 
 
 def _room(problem, direction):
@@ -120,6 +134,14 @@ MATMUL = Ladder(
             dict.fromkeys(("forward", "da", "db"), microkernel.matmul),
             _microkernel,
             scratch=microkernel.scratch,
+        ),
+        Rung(
+            "deep",
+            "a piece of C for each thread, over all of k: they never meet",
+            "microkernel",
+            dict.fromkeys(("forward", "da", "db"), deep.matmul),
+            _deep,
+            scratch=deep.scratch,
         ),
     ],
 )

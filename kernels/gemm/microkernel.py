@@ -27,8 +27,8 @@ from numba import prange
 from kernels.core import jit, simd
 
 ROWS = simd.ROWS
-BK = 256
-BM = 16 * ROWS  # rows of a block of A: with BK, at most 128 KB of float32
+BK = 512
+BM = 8 * ROWS  # rows of a block of A: with BK, at most 128 KB of float32
 SHARES = 32  # pieces of C at most: more than threads, so that an uneven machine evens out
 
 
@@ -111,6 +111,22 @@ def copy(source, start, apart, rows, depth, panel, wide):
 
 
 @jit.exact
+def lines(source, start, apart, columns, depth, panels, wide):
+    """The same for neighbouring panels, a line of all of them at a time: it lies in one piece in memory.
+
+    Panel by panel, lines a power of two apart fall into the same few sets of the first cache.
+    """
+    step = simd.lanes(panels)
+    for k in range(depth):
+        for panel in range(0, columns, wide):
+            first, to = start + k * apart + panel, (panel // wide * depth + k) * wide
+            for i in range(0, wide, step):
+                width = min(step, wide - i)  # a panel may be narrower than a vector
+                part = simd.vector_part(source, first + i, min(width, columns - panel - i))
+                simd.put_vector_part(part, panels, to + i, width)
+
+
+@jit.exact
 def pack_share(b, base, transpose, n, k, k0, depth, part, parts, pb):
     """Pack every `parts`-th panel of B from `part` on; B is the k × n matrix at b[base], or its transpose."""
     columns = simd.columns(pb)
@@ -126,37 +142,57 @@ def pack_share(b, base, transpose, n, k, k0, depth, part, parts, pb):
 
 @jit.exact
 def share(
-    a, base, transpose, flat, first, m, n, k, k0, depth, row0, row1, column0, column1, pa, pb
+    a,
+    base,
+    transpose,
+    flat,
+    first,
+    m,
+    n,
+    k,
+    k0,
+    depth,
+    row0,
+    row1,
+    column0,
+    column1,
+    leftmost,
+    pa,
+    pb,
 ):
-    """Compute row panels [row0, row1) × column panels [column0, column1) of the C that begins at first."""
+    """Compute row panels [row0, row1) × column panels [column0, column1) of the C that begins at first.
+
+    pb begins with column panel `leftmost`.
+    """
     columns = simd.columns(pb)
     numbers = np.empty(ROWS, np.int64)
-    room = BM // ROWS if not transpose else pa.shape[0] // (depth * ROWS)
+    room = BM // ROWS if not transpose else max(1, pa.shape[0] // (depth * ROWS))
     for block in range(row0, row1, room):
         above = min(block + room, row1)
         if transpose:
-            for panel in range(block, above):
-                i0 = panel * ROWS
-                target = pa[(panel - block) * depth * ROWS : (panel - block + 1) * depth * ROWS]
-                copy(a, base + k0 * m + i0, m, min(ROWS, m - i0), depth, target, ROWS)
+            i0 = block * ROWS
+            lines(a, base + k0 * m + i0, m, min(above * ROWS, m) - i0, depth, pa, ROWS)
         for q in range(column0, column1):
             width = min(columns, n - q * columns)
             for panel in range(block, above):
                 i0 = panel * ROWS
                 rows, start = min(ROWS, m - i0), first + i0 * n + q * columns
+                if k0 > 0:  # the sums so far of the tile after this
+                    for i in range(min(ROWS, m - i0 - ROWS)):
+                        simd.prefetch(flat, start + (ROWS + i) * n, width)
                 if transpose:
                     for i in range(ROWS):
                         numbers[i] = i
                     tile(
                         pa, simd.places_of(numbers, 0), (panel - block) * depth * ROWS, ROWS,
-                        pb, q * depth * columns, depth, flat, start, n, rows, width, k0 == 0,
+                        pb, (q - leftmost) * depth * columns, depth, flat, start, n, rows, width, k0 == 0,
                     )  # fmt: skip
                 else:  # A as it lies; rows past the last are the last once more, and not written
                     for i in range(ROWS):
                         numbers[i] = min(i, rows - 1) * k
                     tile(
                         a, simd.places_of(numbers, 0), base + i0 * k + k0, 1,
-                        pb, q * depth * columns, depth, flat, start, n, rows, width, k0 == 0,
+                        pb, (q - leftmost) * depth * columns, depth, flat, start, n, rows, width, k0 == 0,
                     )  # fmt: skip
 
 
@@ -169,7 +205,7 @@ def part_of(a, base, transpose, flat, first, m, n, k, k0, depth, part, down, acr
     share(
         a, base, transpose, flat, first, m, n, k, k0, depth,
         i * row_panels // down, (i + 1) * row_panels // down,
-        j * column_panels // across, (j + 1) * column_panels // across, pa, pb,
+        j * column_panels // across, (j + 1) * column_panels // across, 0, pa, pb,
     )  # fmt: skip
 
 

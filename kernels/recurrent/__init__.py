@@ -1,6 +1,23 @@
 """Recurrent networks: sequences."""
 
-from kernels.recurrent.api import gru, gru_backward, lstm, lstm_backward, rnn, rnn_backward
+from kernels.recurrent.api import (
+    GruGates,
+    GruGatesGradients,
+    LstmGates,
+    LstmGatesGradients,
+    gru,
+    gru_backward,
+    gru_gates,
+    gru_gates_backward,
+    lstm,
+    lstm_backward,
+    lstm_gates,
+    lstm_gates_backward,
+    rnn,
+    rnn_backward,
+    rnn_gates,
+    rnn_gates_backward,
+)
 from kernels.recurrent.cache import (
     GruCache,
     GruGradients,
@@ -12,15 +29,25 @@ from kernels.recurrent.cache import (
 
 __all__ = [
     "GruCache",
+    "GruGates",
+    "GruGatesGradients",
     "GruGradients",
     "LstmCache",
+    "LstmGates",
+    "LstmGatesGradients",
     "LstmGradients",
     "RnnCache",
     "RnnGradients",
     "gru",
     "gru_backward",
+    "gru_gates",
+    "gru_gates_backward",
     "lstm",
     "lstm_backward",
+    "lstm_gates",
+    "lstm_gates_backward",
     "rnn",
     "rnn_backward",
+    "rnn_gates",
+    "rnn_gates_backward",
 ]

@@ -1,10 +1,16 @@
 """The rungs of the recurrent family: sequences."""
 
+from functools import partial
+
 import numpy as np
 
 from kernels.core.ladder import Ladder, Pack, Rung
 from kernels.recurrent import naive
-from kernels.recurrent.fused import gru, lstm, rnn
+from kernels.recurrent.batched import gru as gru_steps
+from kernels.recurrent.batched import lstm as lstm_steps
+from kernels.recurrent.batched import rnn as rnn_steps
+from kernels.recurrent.batched.steps import scratch_of
+from kernels.recurrent.fused import gru, lstm, rnn, units
 from kernels.recurrent.fused.tile import ROWS, pack, packed_size
 from kernels.recurrent.fused.walk import shares
 
@@ -28,7 +34,7 @@ def _fused(cell, refuses=lambda problem, direction: None):
     return Rung(
         "fused",
         "all gates of some units in one tile, applied as it leaves the registers; threads split the batch",
-        "naive",
+        "batched",
         {"forward": cell.forward, "backward": cell.backward},
         _per_flop(0.01),
         refuses=refuses,
@@ -37,6 +43,37 @@ def _fused(cell, refuses=lambda problem, direction: None):
             direction: Pack(packed_size, pack, (gates, np.bool_(back)))
             for direction, back in (("forward", False), ("backward", True))
         },
+    )
+
+
+def _units(arguments, gates, refuses=lambda problem, direction: None):
+    return Rung(
+        "units",
+        "few rows: threads split the units, and meet after each step inside one region",
+        "fused",
+        {"forward": partial(arguments, units.forward)},
+        _per_flop(0.005),
+        refuses=lambda problem, direction: (
+            refuses(problem, direction) or units.refuses(problem, direction)
+        ),
+        scratch=units.scratch,
+        pack={"forward": Pack(packed_size, pack, (np.int64(gates), np.bool_(False)))},
+    )
+
+
+def _batched(steps):
+    """Some 40 µs a step for what Python does between the products."""
+
+    def cost(problem, direction):
+        return 0.012 * problem.work(direction) + 40_000 * problem.t
+
+    return Rung(
+        "batched",
+        "one matmul for all inputs, one for each step; the gates of all rows in vectors",
+        "naive",
+        {"forward": steps.forward, "backward": steps.backward},
+        cost,
+        scratch=scratch_of,
     )
 
 
@@ -54,7 +91,9 @@ LSTM = Ladder(
             {"forward": naive.lstm, "backward": naive.lstm_dz},
             _per_flop(0.5),
         ),
+        _batched(lstm_steps),
         _fused(lstm),
+        _units(units.lstm, 4),
     ],
 )
 
@@ -70,7 +109,9 @@ GRU = Ladder(
             {"forward": naive.gru, "backward": naive.gru_dz},
             _per_flop(0.5),
         ),
+        _batched(gru_steps),
         _fused(gru, _resets_first),
+        _units(units.gru, 3, _resets_first),
     ],
 )
 
@@ -86,6 +127,8 @@ RNN = Ladder(
             {"forward": naive.rnn, "backward": naive.rnn_dz},
             _per_flop(0.5),
         ),
+        _batched(rnn_steps),
         _fused(rnn),
+        _units(units.rnn, 1),
     ],
 )

@@ -11,7 +11,7 @@
     RNN   h′ = tanh(W x + U h + b), or relu
 
 Pre-activations are bounded to [−clip, clip] first; their gradient is zero where they were, which the saved
-gate tells: it is exactly what the bound gives. x (rows, D); W (G·H, D), U (G·H, P), a gate's rows together;
+gate tells: it is what the bound gives. x (rows, D); W (G·H, D), U (G·H, P), a gate's rows together;
 states (states, P) and (states, H): `kernels.recurrent.layout` says which row is which step's. 2·G·H·(D + P)
 FLOPs a step. Backward walks each row from its last step to its first; what it needs of the products, the
 gradients of pre-activations, it leaves in dz: those of the weights are products of whole matrices.
@@ -29,7 +29,17 @@ import numpy as np
 
 from kernels.core import jit
 from kernels.core.simd.bits import of
-from kernels.core.vecmath import at_least, at_most, sigmoid, tanh
+from kernels.recurrent.gates.formulas import (
+    bounded,
+    candidate,
+    candidate_end,
+    gate,
+    gate_end,
+    rectified,
+    tanh,
+    through_candidate,
+    through_gate,
+)
 
 
 @jit.fast
@@ -48,40 +58,6 @@ def down(a, r, w, k0, j):
     for k in range(a.shape[1]):
         total += a[r, k] * w[k0 + k, j]
     return total
-
-
-@jit.inlined
-def bounded(z, bound):
-    """z within [−bound, bound]; NaN stays."""
-    return at_least(at_most(z, bound), -bound)
-
-
-@jit.inlined
-def sigmoid_slope(y, bound):
-    """σ′ from σ: y·(1 − y), or 0 where the bound was met."""
-    met = y == sigmoid(bound) or y == sigmoid(-bound)
-    return of(y, 0.0) if met else y * (of(y, 1.0) - y)
-
-
-@jit.inlined
-def tanh_slope(y, bound):
-    """tanh′ from tanh: (1 − y)(1 + y), or 0 where the bound was met."""
-    met = y == tanh(bound) or y == tanh(-bound)
-    return of(y, 0.0) if met else (of(y, 1.0) - y) * (of(y, 1.0) + y)
-
-
-@jit.inlined
-def unit(z, bound, relu):
-    """The plain cell: tanh, or max(z, 0)."""
-    z = bounded(z, bound)
-    return (of(z, 0.0) if z < of(z, 0.0) else z) if relu else tanh(z)
-
-
-@jit.inlined
-def unit_slope(y, bound, relu):
-    """Its derivative from its output."""
-    one, zero = of(y, 1.0), of(y, 0.0)
-    return (zero if y <= zero or y == bound else one) if relu else tanh_slope(y, bound)
 
 
 @jit.exact
@@ -114,13 +90,13 @@ def lstm(
                 if peep:
                     zi += peepholes[0, j] * c[old, j]
                     zf += peepholes[1, j] * c[old, j]
-                i = sigmoid(bounded(zi, bound))
-                f = of(i, 1.0) - i if coupled else sigmoid(bounded(zf, bound))
-                g = tanh(bounded(zg, bound))
+                i = gate(zi, bound)
+                f = of(i, 1.0) - i if coupled else gate(zf, bound)
+                g = candidate(zg, bound)
                 c[new, j] = f * c[old, j] + i * g
                 if peep:
                     zo += peepholes[2, j] * c[new, j]
-                o = sigmoid(bounded(zo, bound))
+                o = gate(zo, bound)
                 shown = o * tanh(c[new, j])
                 if projected:
                     m[r, j] = shown
@@ -144,6 +120,8 @@ def lstm_dz(
     """
     units, peep, projected = c.shape[1], peepholes.shape[0], dp.shape[0]
     bound = dz.dtype.type(clip)
+    low, high = gate_end(bound)
+    end = candidate_end(bound)
     for b in range(first.shape[0]):
         for p in range(dh.shape[1]):
             dh0[b, p] = dh[b, p]
@@ -159,17 +137,17 @@ def lstm_dz(
                 g, o = gates[r, 2 * units + j], gates[r, 3 * units + j]
                 dshown = down(dp, r, w_proj, 0, j) if projected else dy[r, j] + dh0[b, j]
                 t = tanh(c[r + after, j])
-                do = dshown * t * sigmoid_slope(o, bound)
+                do = through_gate(dshown * t, o, low, high)
                 dcell = dc0[b, j] + dshown * o * (of(t, 1.0) - t) * (of(t, 1.0) + t)
                 if peep:
                     dcell += do * peepholes[2, j]
-                dg = dcell * i * tanh_slope(g, bound)
+                dg = through_candidate(dcell * i, g, end)
                 if coupled:
-                    di = dcell * (g - c[r + before, j]) * sigmoid_slope(i, bound)
+                    di = through_gate(dcell * (g - c[r + before, j]), i, low, high)
                     df = of(di, 0.0)
                 else:
-                    di = dcell * g * sigmoid_slope(i, bound)
-                    df = dcell * c[r + before, j] * sigmoid_slope(f, bound)
+                    di = through_gate(dcell * g, i, low, high)
+                    df = through_gate(dcell * c[r + before, j], f, low, high)
                 dc0[b, j] = dcell * f
                 if peep:
                     dc0[b, j] += di * peepholes[0, j] + df * peepholes[1, j]
@@ -198,11 +176,11 @@ def gru(
             old, new = row + before, row + after
             for j in range(units):
                 zr = pre_activation(x, row, w_ih, h, old, w_hh, bias, j)
-                reset[0, j] = sigmoid(bounded(zr, bound))
+                reset[0, j] = gate(zr, bound)
                 reset[1, j] = reset[0, j] * h[old, j]
             for j in range(units):
                 zz = pre_activation(x, row, w_ih, h, old, w_hh, bias, units + j)
-                z = sigmoid(bounded(zz, bound))
+                z = gate(zz, bound)
                 zn = across(x, row, w_ih, 2 * units + j) + bias[2 * units + j]
                 if linear_before_reset:
                     q = across(h, old, w_hh, 2 * units + j) + bias[3 * units + j]
@@ -210,7 +188,7 @@ def gru(
                 else:
                     q = reset[1, j]
                     zn += across(reset, 1, w_hh, 2 * units + j) + bias[3 * units + j]
-                n = tanh(bounded(zn, bound))
+                n = candidate(zn, bound)
                 h[new, j] = (of(z, 1.0) - z) * n + z * h[old, j]
                 if saved:
                     gates[row, j], gates[row, units + j] = reset[0, j], z
@@ -224,6 +202,8 @@ def gru_dz(
     """Fill drz (rows, 2H), dn (rows, H) and dh0 (B, H); dq = dn·r too where the product comes first."""
     units = h.shape[1]
     bound = drz.dtype.type(clip)
+    low, high = gate_end(bound)
+    end = candidate_end(bound)
     for b in range(first.shape[0]):
         for j in range(units):
             dh0[b, j] = dh[b, j]
@@ -232,8 +212,9 @@ def gru_dz(
             for j in range(units):
                 z, n = gates[row, units + j], gates[row, 2 * units + j]
                 dh0[b, j] += dy[row, j]
-                dn[row, j] = dh0[b, j] * (of(z, 1.0) - z) * tanh_slope(n, bound)
-                drz[row, units + j] = dh0[b, j] * (h[row + before, j] - n) * sigmoid_slope(z, bound)
+                dn[row, j] = through_candidate(dh0[b, j] * (of(z, 1.0) - z), n, end)
+                dz = dh0[b, j] * (h[row + before, j] - n)
+                drz[row, units + j] = through_gate(dz, z, low, high)
             for j in range(units):
                 r, z = gates[row, j], gates[row, units + j]
                 dh0[b, j] *= z
@@ -244,7 +225,7 @@ def gru_dz(
                     through = down(dn, row, w_hh, 2 * units, j)
                     dh0[b, j] += through * r
                     dr = through * h[row + before, j]
-                drz[row, j] = dr * sigmoid_slope(r, bound)
+                drz[row, j] = through_gate(dr, r, low, high)
             for j in range(units):
                 dh0[b, j] += down(drz, row, w_hh, 0, j)
                 if linear_before_reset:
@@ -262,19 +243,24 @@ def rnn(x, w_ih, w_hh, bias, h0, first, lengths, stride, before, after, clip, re
             r = first[b] + step * stride
             for j in range(h.shape[1]):
                 z = pre_activation(x, r, w_ih, h, r + before, w_hh, bias, j)
-                h[r + after, j] = unit(z, bound, relu)
+                h[r + after, j] = rectified(bounded(z, bound)) if relu else candidate(z, bound)
 
 
 @jit.exact
 def rnn_dz(dy, w_hh, first, lengths, stride, before, after, clip, relu, h, dh, dh0, dz):
     """Fill dz (rows, H) and dh0 (B, H)."""
     bound = dz.dtype.type(clip)
+    end = candidate_end(bound)
     for b in range(first.shape[0]):
         for j in range(h.shape[1]):
             dh0[b, j] = dh[b, j]
         for step in range(lengths[b] - 1, -1, -1):
             r = first[b] + step * stride
             for j in range(h.shape[1]):
-                dz[r, j] = (dy[r, j] + dh0[b, j]) * unit_slope(h[r + after, j], bound, relu)
+                y, dout = h[r + after, j], dy[r, j] + dh0[b, j]
+                if relu:
+                    dz[r, j] = of(y, 0.0) if y <= of(y, 0.0) or y >= bound else dout
+                else:
+                    dz[r, j] = through_candidate(dout, y, end)
             for j in range(h.shape[1]):
                 dh0[b, j] = down(dz, r, w_hh, 0, j)

@@ -15,6 +15,8 @@ from kernels.gemm.problem import GemmProblem
 from kernels.recurrent.layout import Layout, layout
 from kernels.recurrent.problem import GATES
 
+BLOCK = 1024  # rows of a product that is added to another
+
 
 class Weights(NamedTuple):
     """Validated weights; `w_proj` (0, H) where there is none, and `packed` where they came in a pack."""
@@ -170,6 +172,12 @@ def arrays(*values: Any) -> list[np.ndarray]:
     return [each for each in values if isinstance(each, np.ndarray)]
 
 
+def _product(dz: np.ndarray, w: np.ndarray) -> Job:
+    """The job of dz · w."""
+    problem = GemmProblem(1, len(dz), w.shape[1], w.shape[0], dtype=w.dtype)
+    return Job("dx", problem, (dz, w), (len(dz), w.shape[1]))
+
+
 class Wanted:
     """The gradients that a backward is asked for, and the caller's outputs, all checked before any is written.
 
@@ -257,13 +265,13 @@ class Wanted:
             return
         dx, shape = self.room("x"), (steps.rows, self.shapes["x"][2])
         rows = memory.empty(shape, self.dtype) if steps.ragged else dx.reshape(shape)
-        for place, (dz, w) in enumerate(products):
-            problem = GemmProblem(1, len(dz), w.shape[1], w.shape[0], dtype=self.dtype)
-            job = Job("dx", problem, (dz, w), shape)
-            if place:
-                rows += LINEAR.compute(job)
-            else:
-                LINEAR.compute(job, out=rows)
+        (dz, w), *others = products
+        LINEAR.compute(_product(dz, w), out=rows)
+        for dz, w in others:  # some rows at a time: all of them would be scratch as large as x
+            for start in range(0, len(dz), BLOCK):
+                rows[start : start + BLOCK] += LINEAR.compute(
+                    _product(dz[start : start + BLOCK], w)
+                )
         if steps.ragged:
             steps.scatter(rows, dx)
 

@@ -179,8 +179,8 @@ def gru_backward(
 
     Notes
     -----
-    12·H·(D + H) FLOPs a step. Scratch: the gradients of the pre-activations, as large as the saved gates,
-    and dx a second time.
+    12·H·(D + H) FLOPs a step. Scratch: the gradients of the pre-activations, as large as the saved gates; with
+    lengths also dy and dx, a row a step.
     """
     common.check_cache("gru", cache, GruCache)
     x, steps, first = cache.x, cache.layout, cache.linear_before_reset

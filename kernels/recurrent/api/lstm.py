@@ -209,7 +209,8 @@ def lstm_backward(
     Notes
     -----
     16·H·(D + P) FLOPs a step. Scratch: the gradients of the pre-activations, as large as the saved gates,
-    and with a projection those of the outputs, as large as the states.
+    and with a projection those of the outputs, as large as the states; with lengths also dy and dx, a row a
+    step.
     """
     common.check_cache("lstm", cache, LstmCache)
     x, steps = cache.x, cache.layout
@@ -250,11 +251,16 @@ def lstm_backward(
         projected=cache.w_proj is not None,
     )
     w_proj = common.or_zeros(cache.w_proj, (0, units), x.dtype)
+    w_ih, w_hh, peepholes, packed = cache.w_ih, cache.w_hh, cache.peepholes, cache.packed
+    if cache.coupled:
+        w_ih, w_hh = _without_f(w_ih, units), _without_f(w_hh, units)
+        packed = packed if w_hh is cache.w_hh else None
+        peepholes = None if peepholes is None else _without_f(peepholes, 1)
     dp = memory.empty((steps.rows if problem.projected else 0, outputs), x.dtype)
     args = (
         dy_rows,
-        cache.w_hh,
-        common.or_zeros(cache.peepholes, (0, units), x.dtype),
+        w_hh,
+        common.or_zeros(peepholes, (0, units), x.dtype),
         w_proj,
         *steps.walk,
         common.bound(cache.clip),
@@ -272,8 +278,8 @@ def lstm_backward(
         problem,
         args,
         (steps.rows, 4 * units),
-        weights=(cache.w_ih, cache.w_hh, w_proj),
-        packed=cache.packed,
+        weights=(w_ih, w_hh, w_proj),
+        packed=packed,
     )
     dz = LSTM.compute(job, algorithm=algorithm)
     steps.clear(dz)
@@ -289,8 +295,18 @@ def lstm_backward(
         di, df, _, do = np.split(dz[some], 4, axis=1)
         for row, (gate, cell) in enumerate(((di, before), (df, before), (do, after))):
             (gate * cache.c[cell]).sum(0, out=into[row])
-    wanted.inputs(steps, (dz, cache.w_ih))
+    wanted.inputs(steps, (dz, w_ih))
     return wanted.result()
+
+
+def _without_f(w: np.ndarray, units: int) -> np.ndarray:
+    """Weights of coupled gates: where f's, which are ignored, hold no number, zeros for them; 0·NaN is NaN."""
+    f = slice(units, 2 * units)
+    if np.isfinite(w[f]).all():
+        return w
+    w = w.copy()
+    w[f] = 0
+    return w
 
 
 def pack_lstm(w: Any) -> Packed:

@@ -159,7 +159,8 @@ def rnn_backward(
 
     Notes
     -----
-    4·H·(D + H) FLOPs a step. Scratch: the gradients of the pre-activations, as large as the states.
+    4·H·(D + H) FLOPs a step. Scratch: the gradients of the pre-activations, as large as the states; with
+    lengths also dy and dx, a row a step.
     """
     common.check_cache("rnn", cache, RnnCache)
     x, steps = cache.x, cache.layout

@@ -20,13 +20,13 @@ THREE = 3  # gates
 
 
 @jit.inlined
-def mixed(zx, zh, start, gap, h, before, clip, saved, gates, ig, hidden, after, left):
-    """Apply the gates to a vector of units whose pre-activations came in two parts."""
+def mixed(zx, ix, zh, ih, gap, h, before, clip, saved, gates, ig, hidden, after, left):
+    """Apply the gates to a vector of units whose pre-activations came in two parts, each r, z, n or q."""
     bound = simd.splat(clip, h)
-    r = gate(take(zx, start, 0) + take(zh, start, 0), bound)
-    z = gate(take(zx, start + gap, 0) + take(zh, start + gap, 0), bound)
-    q = take(zh, start + 2 * gap, 0)
-    n = candidate(simd.fma(r, q, take(zx, start + 2 * gap, 0)), bound)
+    r = gate(simd.vector(zx, ix) + simd.vector(zh, ih), bound)
+    z = gate(simd.vector(zx, ix + gap) + simd.vector(zh, ih + gap), bound)
+    q = simd.vector(zh, ih + 2 * gap)
+    n = candidate(simd.fma(r, q, simd.vector(zx, ix + 2 * gap)), bound)
     give(gru_mix(z, n, take(h, before, left)), h, after, left)
     if saved:
         give(r, gates, ig, left)
@@ -45,7 +45,7 @@ def forward_share(
     lanes = simd.lanes(packed)
     width = THREE * lanes
     blocks = blocks_of(hidden, lanes)
-    recurrent = blocks * d * width  # where W_hh's panels begin
+    size = (d + hidden) * width  # of a block's panels
     start_x = bias_panels(bias[: 3 * hidden], hidden, lanes, np.int64(THREE))
     start_h = bias_panels(bias[hidden:], hidden, lanes, np.int64(THREE))  # its third alone is used
     for block in range(blocks):
@@ -71,22 +71,24 @@ def forward_share(
         places(mine, active, first, step, stride, after, hidden, to_h)
         if saved:
             places(mine, active, first, step, stride, 0, FOUR * hidden, to_gates)
+        for r in range(active):  # the next step's inputs will have come when it does
+            simd.prefetch(x, at_x[r] + stride * d, d)
         for block in range(blocks):
             unit, panel = block * lanes, block * width
             left = hidden - unit if hidden - unit < lanes else 0
             for row in range(0, active, ROWS):
                 tile = simd.alike(start_x, panel, ROWS, THREE)
                 at = simd.places_of(at_x, row)
-                tile = product(tile, x, at, packed, panel * d, width, d)
+                tile = product(tile, x, at, packed, block * size, width, d)
                 simd.store(tile, from_x, 0, width)
                 tile = simd.alike(start_h, panel, ROWS, THREE)
                 at = simd.places_of(at_h, row)
-                tile = product(tile, h, at, packed, recurrent + panel * hidden, width, hidden)
+                tile = product(tile, h, at, packed, block * size + d * width, width, hidden)
                 simd.store(tile, from_h, 0, width)
                 for i in range(min(ROWS, active - row)):
                     r = row + i
                     mixed(
-                        from_x, from_h, i * width, lanes, h, at_h[r] + unit, clip, saved, gates,
+                        from_x, i * width, from_h, i * width, lanes, h, at_h[r] + unit, clip, saved, gates,
                         to_gates[r] + unit, hidden, to_h[r] + unit, left,
                     )  # fmt: skip
 

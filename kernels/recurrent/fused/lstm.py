@@ -12,7 +12,7 @@ import numpy as np
 from numba import prange
 
 from kernels.core import jit, simd, stack
-from kernels.recurrent.fused.tile import BUFFER, FOUR, ROWS, bias_panels, blocks_of, product
+from kernels.recurrent.fused.tile import BUFFER, FOUR, GROUP, ROWS, bias_panels, blocks_of, product
 from kernels.recurrent.fused.walk import PAD, begin, dealt, places, still_walking
 from kernels.recurrent.gates import lstm_row, lstm_row_backward
 
@@ -28,8 +28,8 @@ def forward_share(
     lanes = simd.lanes(packed)
     width = FOUR * lanes
     blocks = blocks_of(hidden, lanes)
-    recurrent = blocks * d * width  # where W_hh's panels begin
-    projection = recurrent + blocks * p * width  # and W_proj's
+    panel = (d + p) * width  # W_ih's and W_hh's of a block
+    projection = blocks * panel  # where W_proj's begin
     start = bias_panels(bias, hidden, lanes, np.int64(FOUR))
     x, c, h, gates = (
         x.reshape(x.size),
@@ -74,34 +74,36 @@ def forward_share(
             for i in range(active):
                 at_c[i] = to_c[i] = mine[i] * hidden
                 to_gates[i] = 0
+        for r in range(active):  # the next step's inputs will have come when it does
+            simd.prefetch(x, at_x[r] + stride * d, d)
         for block in range(blocks):
             unit = block * lanes
-            for row in range(0, active, ROWS):
-                tile = simd.alike(start, block * width, ROWS, FOUR)
-                at = simd.places_of(at_x, row)
-                tile = product(tile, x, at, packed, block * d * width, width, d)
-                at = simd.places_of(at_h, row)
-                tile = product(tile, h, at, packed, recurrent + block * p * width, width, p)
-                simd.store(tile, buffer, 0, width)
-                for r in range(row, min(row + ROWS, active)):
+            for group in range(0, active, GROUP):
+                end = min(group + GROUP, active)
+                for row in range(group, end, ROWS):
+                    tile = simd.alike(start, block * width, ROWS, FOUR)
+                    at = simd.places_of(at_x, row)
+                    tile = product(tile, x, at, packed, block * panel, width, d)
+                    at = simd.places_of(at_h, row)
+                    tile = product(tile, h, at, packed, block * panel + d * width, width, p)
+                    simd.store(tile, buffer, (row - group) * width, width)
+                for r in range(group, end):
                     lstm_row(
-                        buffer, (r - row) * width, lanes, c, at_c[r] + unit, peepholes, hidden, unit, clip,
+                        buffer, (r - group) * width, lanes, c, at_c[r] + unit, peepholes, hidden, unit, clip,
                         coupled, saved, gates, to_gates[r] + unit, c, to_c[r] + unit,
                         target, to_h[r] + unit, min(lanes, hidden - unit),
                     )  # fmt: skip
         if projected:
             places(mine, active, first, step, stride, after, p, at_h)
-            for panel in range(blocks_of(p, width)):
+            for out in range(0, p, width):
                 for row in range(0, active, ROWS):
                     tile = simd.zero_of(packed, ROWS, FOUR)
                     at = simd.places_of(to_h, row)
-                    tile = product(
-                        tile, m, at, packed, projection + panel * width * hidden, width, hidden
-                    )
+                    tile = product(tile, m, at, packed, projection + out * hidden, width, hidden)
                     simd.store(tile, buffer, 0, width)
                     for r in range(row, min(row + ROWS, active)):
-                        for u in range(min(width, p - panel * width)):
-                            h[at_h[r] + panel * width + u] = buffer[(r - row) * width + u]
+                        for u in range(min(width, p - out)):
+                            h[at_h[r] + out + u] = buffer[(r - row) * width + u]
 
 
 @jit.parallel

@@ -24,7 +24,6 @@ def forward_share(
     lanes = simd.lanes(packed)
     width = FOUR * lanes
     panels = blocks_of(hidden, width)
-    recurrent = panels * d * width  # where W_hh's panels begin
     start = bias_panels(bias, hidden, lanes, np.int64(1))
     x, h, h0 = x.reshape(x.size), h.reshape(h.size), h0.reshape(h0.size)
     buffer = stack.empty(BUFFER, packed)
@@ -39,14 +38,16 @@ def forward_share(
         places(mine, active, first, step, stride, 0, d, at_x)
         places(mine, active, first, step, stride, before, hidden, at_h)
         places(mine, active, first, step, stride, after, hidden, to_h)
+        for r in range(active):  # the next step's inputs will have come when it does
+            simd.prefetch(x, at_x[r] + stride * d, d)
         for panel in range(panels):
             unit = panel * width
             for row in range(0, active, ROWS):
                 tile = simd.alike(start, unit, ROWS, FOUR)
                 at = simd.places_of(at_x, row)
-                tile = product(tile, x, at, packed, unit * d, width, d)
+                tile = product(tile, x, at, packed, unit * (d + hidden), width, d)
                 at = simd.places_of(at_h, row)
-                tile = product(tile, h, at, packed, recurrent + unit * hidden, width, hidden)
+                tile = product(tile, h, at, packed, unit * (d + hidden) + d * width, width, hidden)
                 simd.store(tile, buffer, 0, width)
                 for i in range(min(ROWS, active - row)):
                     units = min(width, hidden - unit)

@@ -2,7 +2,7 @@
 
     panel q of W   k after k:  panel[k·width + v·LANES + u]  =  W[gate v of unit q·LANES + u, k]
 
-Where there is one gate (the plain cell), or none (a gradient's columns, a projection), the vectors are four
+W_hh's panel follows W_ih's, so that a tile reads on where it was. Where there is one gate (the plain cell), or none (a gradient's columns, a projection), the vectors are four
 neighbouring ones. Past the last unit a panel holds zeros, so that every tile is whole.
 """
 
@@ -14,7 +14,10 @@ from kernels.core import jit, simd
 ROWS = simd.QUAD_ROWS
 FOUR = 4  # vectors of a tile
 SHARES = 16  # pieces of packing
-BUFFER = FOUR * ROWS * simd.BITS // 32  # elements of a tile of float32; float64 fills half
+GROUP = (
+    8 * ROWS
+)  # rows whose tiles are computed before the gates of all are applied: then neither waits
+BUFFER = FOUR * GROUP * simd.BITS // 32  # elements of their tiles of float32; float64 fills half
 
 
 def blocks(units, lanes):
@@ -46,16 +49,15 @@ def bias_panels(bias, hidden, lanes, gates):
 
 
 @jit.exact
-def turned_panel(w, depth, panel, vectors, gap, skip, units, apart, target, base):
-    """Pack panel number `panel` of a W that lies unit by unit: vector v is rows v·gap + panel·skip and on.
+def turned_panel(w, depth, number, vectors, gap, skip, units, apart, target, start):
+    """Pack panel `number` of a W that lies unit by unit: vector v is rows v·gap + number·skip and on.
 
-    `units` is where the first vector's rows end, and (v + 1)th's `apart` further.
+    `units` is where the first vector's rows end, and the next one's `apart` further.
     """
     lanes = simd.lanes(w)
     width = vectors * lanes
-    start = base + panel * depth * width
     for v in range(vectors):
-        row = v * gap + panel * skip
+        row = v * gap + number * skip
         rows = max(0, min(lanes, units + v * apart - row))
         first = row * depth if rows > 0 else 0
         for k in range(0, depth, lanes):
@@ -66,59 +68,49 @@ def turned_panel(w, depth, panel, vectors, gap, skip, units, apart, target, base
 
 
 @jit.exact
-def copied_panel(w, depth, columns, panel, target, base):
+def copied_panel(w, depth, columns, number, target, start):
     """Pack FOUR vectors of columns of a W that lies as (depth, columns)."""
     lanes = simd.lanes(w)
     width = FOUR * lanes
-    start = base + panel * depth * width
     for k in range(depth):
         for v in range(FOUR):
-            column = panel * width + v * lanes
+            column = number * width + v * lanes
             count = columns - column
             part = simd.vector_part(w, k * columns + (column if count > 0 else 0), count)
-            simd.put_vector(part, target, start + k * width + v * lanes)
+            simd.put_vector_part(part, target, start + k * width + v * lanes, lanes)
 
 
 @jit.exact
-def group_of(number, group, w_ih, w_hh, w_proj, gates, back, packed):
-    """Pack a panel of one of the weights: 0 for w_ih, 1 for w_hh, 2 for w_proj; `packed` is where theirs begin."""
-    lanes = simd.lanes(packed)
-    four = FOUR * lanes
-    w = w_ih if group == 0 else w_hh if group == 1 else w_proj
-    depth, flat = w.shape[1], w.reshape(w.size)
-    if back:
-        copied_panel(flat, w.shape[0], depth, number, packed, np.int64(0))
-    elif group == 2 or gates == 1:
-        turned_panel(flat, depth, number, FOUR, lanes, four, w.shape[0], 0, packed, np.int64(0))
+def gates_panel(w, gates, number, target, start):
+    """Pack the gates of a block of units: LANES of them, or four times as many where there is one gate."""
+    lanes, hidden, depth = simd.lanes(target), w.shape[0] // gates, w.shape[1]
+    flat = w.reshape(w.size)
+    if gates == 1:
+        turned_panel(flat, depth, number, FOUR, lanes, FOUR * lanes, hidden, 0, target, start)
     else:
-        hidden = w.shape[0] // gates
-        turned_panel(flat, depth, number, gates, hidden, lanes, hidden, hidden, packed, np.int64(0))
-
-
-@jit.exact
-def panels_of(group, w_ih, w_hh, w_proj, gates, back, lanes):
-    """How many panels one of the weights has, and how many elements each."""
-    w = w_ih if group == 0 else w_hh if group == 1 else w_proj
-    four = FOUR * lanes
-    if back:
-        return (0 if group == 0 else blocks_of(w.shape[1], four)), four * w.shape[0]
-    if group == 2 or gates == 1:
-        return blocks_of(w.shape[0], four), four * w.shape[1]
-    return blocks_of(w.shape[0] // gates, lanes), gates * lanes * w.shape[1]
+        turned_panel(flat, depth, number, gates, hidden, lanes, hidden, hidden, target, start)
 
 
 @jit.exact
 def pack_share(w_ih, w_hh, w_proj, gates, back, packed, share, count):
-    """Pack every `count`-th panel."""
-    lanes, begin, number = simd.lanes(packed), 0, 0
-    for group in range(3):
-        panels, size = panels_of(group, w_ih, w_hh, w_proj, gates, back, lanes)
-        for panel in range(panels):
-            if number % count == share:
-                target = packed[begin : begin + panels * size]
-                group_of(panel, group, w_ih, w_hh, w_proj, gates, back, target)
-            number += 1
-        begin += panels * size
+    """Pack every `count`-th panel: forward W_ih's and W_hh's of a block, one after the other; then W_proj's."""
+    lanes, hidden, d, p = simd.lanes(packed), w_hh.shape[0] // gates, w_ih.shape[1], w_hh.shape[1]
+    four = FOUR * lanes
+    if back:
+        blocks, size = blocks_of(p, four), four * gates * hidden
+        flat, flat_proj = w_hh.reshape(w_hh.size), w_proj.reshape(w_proj.size)
+        for block in range(share, blocks, count):
+            copied_panel(flat, gates * hidden, p, block, packed, block * size)
+        for block in range(share, blocks_of(hidden, four) if w_proj.shape[0] > 0 else 0, count):
+            copied_panel(flat_proj, p, hidden, block, packed, blocks * size + block * four * p)
+        return
+    width, units = (four, four) if gates == 1 else (gates * lanes, lanes)
+    blocks, size = blocks_of(hidden, units), width * (d + p)
+    for block in range(share, blocks, count):
+        gates_panel(w_ih, gates, block, packed, block * size)
+        gates_panel(w_hh, gates, block, packed, block * size + width * d)
+    for block in range(share, blocks_of(w_proj.shape[0], four), count):
+        gates_panel(w_proj, np.int64(1), block, packed, blocks * size + block * four * hidden)
 
 
 @jit.parallel

@@ -42,40 +42,28 @@ def gru_block(z, iz, gap, h_in, ihp, clip, saved, gates, ig, hidden, h, ih, left
 
 
 @jit.inlined
-def gru_pair_block(zx, zh, iz, gap, h_in, ihp, clip, gates, ig, hidden, h, ih, left):
+def gru_pair_block(zx, ix, zh, iz, gap, h_in, ihp, clip, saved, gates, ig, hidden, h, ih, left):
     """One vector of units."""
-    zr = take(zx, iz, left) + take(zh, iz, left)
-    zz = take(zx, iz + gap, left) + take(zh, iz + gap, left)
-    zn, q = take(zx, iz + 2 * gap, left), take(zh, iz + 2 * gap, left)
-    gru_finished(zr, zz, zn, q, h_in, ihp, clip, True, gates, ig, hidden, h, ih, left)
+    zr = take(zx, ix, left) + take(zh, iz, left)
+    zz = take(zx, ix + gap, left) + take(zh, iz + gap, left)
+    zn, q = take(zx, ix + 2 * gap, left), take(zh, iz + 2 * gap, left)
+    gru_finished(zr, zz, zn, q, h_in, ihp, clip, saved, gates, ig, hidden, h, ih, left)
 
 
 @jit.inlined
-def gru_pair_row(zx, zh, iz, gap, h_in, ihp, clip, gates, ig, hidden, h, ih, count):
+def gru_pair_row(zx, ix, zh, iz, gap, h_in, ihp, clip, saved, gates, ig, hidden, h, ih, count):
     """Fill h and the gates from the input's pre-activations and the state's, three stretches each."""
     step = simd.lanes(zx)
     whole = count // step * step
     for u in range(0, whole, step):
         gru_pair_block(
-            zx, zh, iz + u, gap, h_in, ihp + u, clip, gates, ig + u, hidden, h, ih + u, 0
-        )
+            zx, ix + u, zh, iz + u, gap, h_in, ihp + u, clip, saved, gates, ig + u, hidden, h, ih + u, 0
+        )  # fmt: skip
     if whole < count:
         u = whole
         gru_pair_block(
-            zx,
-            zh,
-            iz + u,
-            gap,
-            h_in,
-            ihp + u,
-            clip,
-            gates,
-            ig + u,
-            hidden,
-            h,
-            ih + u,
-            count - whole,
-        )
+            zx, ix + u, zh, iz + u, gap, h_in, ihp + u, clip, saved, gates, ig + u, hidden, h, ih + u, count - whole
+        )  # fmt: skip
 
 
 @jit.inlined
