@@ -64,7 +64,7 @@ def report(model: CharLSTM, vocabulary: Vocabulary, corpus: Corpus, run: Run, op
     known = set(text.words(corpus.train))
     own = text.known_share([corpus.held_out], known)
     start = opening(vocabulary, options.prompt)
-    rows, size = (4, 200) if options.quick else (16, 1000)
+    rows, size = (8, 200) if options.quick else (16, 1000)
     samples, shares = {}, {}
     for t in sorted({*options.temperature, *(() if options.quick else CURVE)}):
         numbers = sample(model, start, size, t, run.seed, rows)
