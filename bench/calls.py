@@ -18,13 +18,40 @@ from typing import Any
 import numpy as np
 
 import kernels
-from kernels.core.ladder import Rung
+from kernels.core.ladder import Plan, Rung
 
 FROM_OUTPUT = ("exp", "sigmoid", "tanh", "softmax", "log_softmax")
 FROM_CACHE = ("layer_norm", "rms_norm", "group_norm", "instance_norm", "batch_norm")
 SEQUENCES = ("lstm", "gru", "rnn")
 GATES = ("lstm_gates", "gru_gates", "rnn_gates")
+TRAINING = (
+    "training"  # of a sequence: the forward with its cache and all of the backward, as one call
+)
 NOT_IN_BACKWARD = ("activation",)
+
+
+def directions(name: str) -> tuple[str, ...]:
+    """What can be timed of a ladder: its directions, and training where that is a call of its own."""
+    own = kernels.ladder(name).directions
+    return (*own, TRAINING) if name in SEQUENCES else own
+
+
+def served(direction: str) -> str:
+    """The direction that a rung must serve; of training the first."""
+    return "forward" if direction == TRAINING else direction
+
+
+def plan(name: str, direction: str, arrays: tuple, options: dict[str, Any]) -> Plan:
+    """What the call would do; training's work is that of both directions."""
+    ladder = kernels.ladder(name)
+    if direction != TRAINING:
+        return ladder.plan(*arrays, direction=direction, **options)
+    found = ladder.plan(*arrays[1:], **options, return_cache=True)
+    flops, traffic = (
+        sum(count(each) for each in ladder.directions)
+        for count in (found.problem.flops, found.problem.bytes)
+    )
+    return found._replace(direction=direction, flops=flops, bytes=traffic)
 
 
 def inputs(
@@ -40,6 +67,10 @@ def inputs(
         y, cache = getattr(kernels, name)(*arrays, **options, return_cache=True)
         rng = np.random.default_rng((seed, 1))  # with x's own seed, dy would be x, and dx nothing
         return (rng.standard_normal(y.shape).astype(y.dtype), cache), {}
+    if direction == TRAINING:
+        y = ours(name, "forward", arrays, options)
+        rng = np.random.default_rng((seed, 1))
+        return (rng.standard_normal(y.shape).astype(y.dtype), *arrays), options
     if name in SEQUENCES:
         y, states, cache = getattr(kernels, name)(*arrays, **options, return_cache=True)
         rng = np.random.default_rng((seed, 1))
@@ -105,6 +136,13 @@ def ours(
     out: Any = None,
 ) -> Any:
     """Call the public function."""
+    if direction == TRAINING:
+        dy, *given = arrays
+        forward, backward = (getattr(kernels, name + suffix) for suffix in ("", "_backward"))
+        *_, cache = forward(*given, **options, return_cache=True, algorithm=algorithm)
+        if algorithm != "auto" and "backward" not in kernels.ladder(name)[algorithm].run:
+            algorithm = "auto"  # a rung that goes forward alone
+        return backward(dy, cache, algorithm=algorithm, out=out)
     function = getattr(kernels, name if direction == "forward" else f"{name}_backward")
     if direction != "backward" and _asks_for_needs(function):
         options = {**options, "needs": (direction.removeprefix("d"),)}
@@ -140,6 +178,9 @@ def packed(
     if name not in SEQUENCES:
         weights = kernels.pack(name, arrays[place], **options)
         return (*arrays[:place], weights, *arrays[place + 1 :]), options
+    if direction == TRAINING:
+        held, options = packed(name, "forward", arrays[1:], options)
+        return (arrays[0], *held), options
     if direction == "backward":
         dy, cache = arrays
         return (dy, cache._replace(packed=_pack(name, cache._asdict()))), options
@@ -157,6 +198,9 @@ def _pack(name: str, held: dict[str, Any]) -> kernels.Packed:
 
 def reference(name: str, direction: str, arrays: tuple, options: dict[str, Any]) -> tuple:
     """Call the family's oracle: (value, scale, terms)."""
+    if direction == TRAINING:
+        *_, cache = getattr(kernels, name)(*arrays[1:], **options, return_cache=True)
+        return kernels.ladder(name).reference("backward")(arrays[0], cache)
     return kernels.ladder(name).reference(direction)(*arrays, **options)
 
 

@@ -56,7 +56,9 @@ class Case:
         """The problem in a line."""
         parts = ["×".join(map(str, each)) for each in self.shapes if not isinstance(each, Plain)]
         parts += [each.text for each in self.shapes if isinstance(each, Plain)]
-        parts += [f"{key} {value}" for key, value in self.options.items()]
+        for key, value in self.options.items():
+            spelled = f"{min(value)}…{max(value)}" if isinstance(value, np.ndarray) else value
+            parts.append(f"{key} {spelled}")
         return ", ".join(parts)
 
 
@@ -72,8 +74,14 @@ class Transposed(tuple):
     """Extents of an array whose first axis lies densest in memory."""
 
 
+class Weight(tuple):
+    """Extents of an array whose rows' sums of squares are about 1."""
+
+
 def _normal(rng: np.random.Generator, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
     drawn = rng.standard_normal(shape).astype(dtype)
+    if isinstance(shape, Weight):
+        drawn /= np.sqrt(shape[-1]).astype(dtype)
     return np.asfortranarray(drawn) if isinstance(shape, Transposed) else drawn
 
 
@@ -285,6 +293,37 @@ CASES += [
         note="a multilayer perceptron's",
     ),
 ]  # fmt: skip
+
+
+def _sequence(ladder, name, t, b, d, h, *, real=True, note="", group="", **options) -> Case:
+    rows = {"lstm": 4, "gru": 3, "rnn": 1}[ladder] * h
+    shapes = (t, b, d), Weight((rows, d)), Weight((rows, h)), (rows,), (rows,)
+    return Case(ladder, name, shapes, options, real, note, group)
+
+
+for _cell in ("lstm", "gru", "rnn"):
+    CASES += [
+        _sequence(_cell, "tiny", 5, 8, 16, 32, real=False),
+        _sequence(_cell, "t50-b32-128", 50, 32, 128, 128, group="sequence"),
+        _sequence(_cell, "t100-b64-256", 100, 64, 256, 256, group="sequence"),
+        _sequence(
+            _cell, "t28-b128-28-128", 28, 128, 28, 128, group="sequence", note="MNIST, row by row"
+        ),
+        _sequence(_cell, "t50-b32-512", 50, 32, 512, 512, group="sequence"),
+        _sequence(_cell, "t100-b1-256", 100, 1, 256, 256, group="one-row"),
+    ]
+_lengths = np.random.default_rng(5)
+CASES += [
+    _sequence(
+        "lstm", f"lengths-t{t}-b{b}-{h}", t, b, h, h, group="lengths",
+        lengths=_lengths.integers(1, t + 1, b), note="lengths drawn uniformly",
+    )
+    for t, b, h in ((50, 32, 128), (100, 64, 256))
+]  # fmt: skip
+for _gates, _wide in (("lstm_gates", (4, 1)), ("gru_gates", (3, 3, 1)), ("rnn_gates", (1,))):
+    for _case, _rows, _units in (("tiny", 8, 64), ("b256-1024", 256, 1024)):
+        _shapes = tuple((_rows, k * _units) for k in _wide)
+        CASES.append(Case(_gates, _case, _shapes, real=_rows > 8))
 
 
 def find(names: Sequence[str], wanted: Sequence[str] = ("small",)) -> list[Case]:

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 import kernels
-from bench import cases, ceilings, choice, peers, race, report, summary
+from bench import calls, cases, ceilings, choice, peers, race, report, summary
 
 
 def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -34,7 +34,7 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         action="append",
         help="small, real, all, a group (resnet), or a case's name; may be repeated (small)",
     )
-    add("--direction", help="forward, dx, dw or db alone")
+    add("--direction", help="forward, dx, dw, db, backward or training alone")
     add("--rung", help='this rung alone; "auto": the one that is chosen')
     add(
         "--peers",
@@ -102,7 +102,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             }
             if options.rung not in rungs:
                 raise ValueError(f"--rung: expected one of {sorted(rungs)}, got {options.rung!r}")
-        directions = {d for case in chosen for d in kernels.ladder(case.ladder).directions}
+        directions = {d for case in chosen for d in calls.directions(case.ladder)}
         if options.direction and options.direction not in directions:
             raise ValueError(
                 f"--direction: expected one of {sorted(directions)}, got {options.direction!r}"
@@ -118,7 +118,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     work = [
         (case, direction)
         for case in chosen
-        for direction in kernels.ladder(case.ladder).directions
+        for direction in calls.directions(case.ladder)
         if options.direction in (None, direction)
     ]
     limits = ceilings.measure(dtype, threads)

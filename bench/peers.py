@@ -30,6 +30,7 @@ POSITION: tuple[dict[str, int], ...] = (
     {"da": 0, "db": 1},
 )
 # PyTorch 2.13 dies in the gradient of a channels_last group norm's weight alone.
+SEQUENCES = ("lstm", "gru", "rnn")
 IMAGES = ("conv2d", "max_pool2d", "avg_pool2d", "lp_pool2d", "adaptive_avg_pool2d", "batch_norm")
 
 
@@ -121,7 +122,7 @@ def _serve(pipe: Any, name: str, threads: int) -> None:
             if message[0] == "prepare":
                 contestant = None
                 call = builder(name, threads, *message[1:])
-                answer = np.asarray(call())
+                answer = _flat(call())
                 contestant = clock.Local(call)
             else:
                 answer = contestant.sample(message[1])
@@ -131,6 +132,13 @@ def _serve(pipe: Any, name: str, threads: int) -> None:
         except Exception as error:
             first = str(error).strip().split("\n")[0]
             pipe.send(("error", f"{type(error).__name__}: {first}"))
+
+
+def _flat(result: Any) -> np.ndarray:
+    """A result as an array; several end to end."""
+    if not isinstance(result, tuple):
+        return np.asarray(result)
+    return np.concatenate([np.asarray(each).reshape(-1) for each in result])
 
 
 def _torch(name, threads, ladder, direction, arrays, options, dy) -> Callable[[], Any]:
@@ -181,6 +189,8 @@ def _torch(name, threads, ladder, direction, arrays, options, dy) -> Callable[[]
         "instance_norm": lambda x, w, b: F.instance_norm(x, weight=w, bias=b),
         "batch_norm": lambda x, w, b: F.batch_norm(x, None, None, w, b, training=True),
     }
+    if ladder in SEQUENCES:
+        return _torch_sequence(ladder, direction, arrays, options, dy)
     if ladder not in operations:
         raise CannotDo(f"no {ladder}")
     norm = ladder.endswith("_norm")
@@ -204,6 +214,44 @@ def _torch(name, threads, ladder, direction, arrays, options, dy) -> Callable[[]
     return lambda: torch.autograd.grad(y, wanted, gradient, retain_graph=True)[0]
 
 
+def _torch_sequence(ladder, direction, arrays, options, dy) -> Callable[[], Any]:
+    """PyTorch's layer; where lengths are given with the packing and padding that its user calls."""
+    import torch
+    from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+    if set(options) - {"lengths"}:
+        raise CannotDo(f"no {ladder} with {sorted(options)}")
+    x, *weights = (torch.from_numpy(each) for each in arrays)
+    units = weights[1].shape[1]
+    kind = getattr(torch.nn, ladder.upper())
+    layer = kind(x.shape[2], units, dtype=x.dtype)
+    with torch.no_grad():
+        for mine, given in zip(layer.parameters(), weights):
+            mine.copy_(given)
+    lengths = options.get("lengths")
+    if lengths is not None:
+        lengths = torch.from_numpy(lengths)
+
+    def run():
+        if lengths is None:
+            return layer(x)[0]
+        steps = pack_padded_sequence(x, lengths, enforce_sorted=False)
+        return pad_packed_sequence(layer(steps)[0], total_length=len(x))[0]
+
+    if direction == "forward":
+
+        def forward():
+            with torch.inference_mode():
+                return run()
+
+        return forward
+    wanted, gradient = [x.requires_grad_(), *layer.parameters()], torch.from_numpy(dy)
+    if direction == "training":
+        return lambda: torch.autograd.grad(run(), wanted, gradient)
+    y = run()
+    return lambda: torch.autograd.grad(y, wanted, gradient, retain_graph=True)
+
+
 def _onnxruntime(name, threads, ladder, direction, arrays, options, dy) -> Callable[[], Any]:
     import onnx
     import onnxruntime
@@ -211,6 +259,8 @@ def _onnxruntime(name, threads, ladder, direction, arrays, options, dy) -> Calla
 
     if direction != "forward":
         raise CannotDo("forward only")
+    if ladder in SEQUENCES:
+        arrays, options = _onnx_sequence(ladder, arrays, options)
     nodes: dict[str, tuple[str, dict[str, Any]]] = {
         "conv2d": ("Conv", {}),
         "max_pool2d": ("MaxPool", {}),
@@ -232,6 +282,9 @@ def _onnxruntime(name, threads, ladder, direction, arrays, options, dy) -> Calla
         "group_norm": ("GroupNormalization", {"epsilon": 1e-5}),
         "instance_norm": ("InstanceNormalization", {"epsilon": 1e-5}),
         "batch_norm": ("BatchNormalization", {"epsilon": 1e-5, "training_mode": 1}),
+        "lstm": ("LSTM", options),
+        "gru": ("GRU", {**options, "linear_before_reset": 1}),
+        "rnn": ("RNN", options),
     }
     if ladder not in nodes:
         raise CannotDo(f"no {ladder}")
@@ -259,7 +312,7 @@ def _onnxruntime(name, threads, ladder, direction, arrays, options, dy) -> Calla
     elif ladder in YOUNG:
         opset, ir = YOUNG[ladder]
     element = helper.np_dtype_to_tensor_dtype(values[0].dtype)
-    constant = ladder in ("conv2d", "linear") or ladder.endswith("_norm")
+    constant = ladder in ("conv2d", "linear", *SEQUENCES) or ladder.endswith("_norm")
     weights = values[1:] if constant else []  # as in a deployed model
     inputs = values[: len(values) - len(weights)]
     names = [f"a{i}" for i in range(len(values))]
@@ -271,7 +324,11 @@ def _onnxruntime(name, threads, ladder, direction, arrays, options, dy) -> Calla
         steps,
         ladder,
         [helper.make_tensor_value_info(n, element, v.shape) for n, v in zip(names, inputs)],
-        [helper.make_tensor_value_info("y", element, [None] * values[0].ndim)],
+        [
+            helper.make_tensor_value_info(
+                "y", element, [None] * (values[0].ndim + (ladder in SEQUENCES))
+            )
+        ],
         [numpy_helper.from_array(v, n) for n, v in zip(names[len(inputs) :], weights)],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=ir)
@@ -282,7 +339,27 @@ def _onnxruntime(name, threads, ladder, direction, arrays, options, dy) -> Calla
         model.SerializeToString(), settings, providers=["CPUExecutionProvider"]
     )
     feed = dict(zip(names, inputs))
+    if ladder in SEQUENCES:
+        return lambda: session.run(None, feed)[0][:, 0]  # its one direction
     return lambda: session.run(None, feed)[0]
+
+
+def _onnx_sequence(ladder, arrays, options) -> tuple[tuple, dict[str, Any]]:
+    """Arguments of ONNX's node: gates in its order, both biases in one, lengths as a fifth."""
+    if set(options) - {"lengths"}:
+        raise CannotDo(f"no {ladder} with {sorted(options)}")
+    x, w_ih, w_hh, b_ih, b_hh = arrays
+    units = w_hh.shape[1]
+    order = {"lstm": (0, 3, 1, 2), "gru": (1, 0, 2), "rnn": (0,)}[ladder]  # of i f g o: i o f c
+
+    def turned(a):
+        return np.concatenate([a[k * units : (k + 1) * units] for k in order])
+
+    given = [x, turned(w_ih)[None], turned(w_hh)[None]]
+    given.append(np.concatenate([turned(b_ih), turned(b_hh)])[None])
+    if "lengths" in options:
+        given.append(options["lengths"].astype(np.int32))
+    return tuple(given), {"hidden_size": units}
 
 
 def _jax(name, threads, ladder, direction, arrays, options, dy) -> Callable[[], Any]:

@@ -97,24 +97,26 @@ def run(
     arrays = case.arrays(dtype, seed)
     inputs, options = calls.inputs(case.ladder, direction, arrays, case.options, seed)
     ladder = kernels.ladder(case.ladder)
-    plan = ladder.plan(*inputs, direction=direction, **options)
+    plan = calls.plan(case.ladder, direction, inputs, options)
+    served = calls.served(direction)
     judged = calls.reference(case.ladder, direction, inputs, options)
     race = Race(case, direction, np.dtype(dtype).name, plan.flops, plan.bytes)
     contestants: dict[str, clock.Contestant] = {}
-    least = plan.rung.cost(plan.problem, direction)
+    least = plan.rung.cost(plan.problem, served)
     only = plan.rung.name if rung == "auto" else rung
     for each in ladder:
         if only is not None and each.name != only:
             continue
         row = Row(each.name, builds_on=each.builds_on, chosen=each.name == plan.rung.name)
-        reason = ladder.refusal(each, plan.problem, direction)
+        reason = ladder.refusal(each, plan.problem, served)
         if reason is not None:
-            if direction in each.run:
+            if served in each.run:
                 row.note = reason
                 race.rungs.append(row)
             continue
         race.rungs.append(row)
-        if rivals and each.cost(plan.problem, direction) > HOPELESS * least:
+        few = rivals or direction == calls.TRAINING
+        if few and each.cost(plan.problem, served) > HOPELESS * least:
             row.note = f"not timed: expected to be more than {HOPELESS} times as slow"
             continue
 
@@ -124,10 +126,10 @@ def run(
         with memory.poisoned():
             result = call()
         whole = calls.flat(result)
-        row.error = check.ratio(whole, judged, calls.growth(each, plan.problem, direction))
+        row.error = check.ratio(whole, judged, calls.growth(each, plan.problem, served))
         row.max_error = check.max_error(whole, judged)
         packed = None
-        if direction in each.pack:
+        if served in each.pack:
             packed = calls.packed(case.ladder, direction, inputs, options)
             if not np.array_equal(calls.flat(call(*packed)), whole):  # promised to be the same bits
                 row.error = float("inf")

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import kernels
+from bench import calls
 from bench.race import Race
 
 BOTH = "forward + gradients"  # those of the two operands; a bias has no part in it
@@ -56,8 +57,8 @@ def lines(races: list[Race]) -> Iterator[Line]:
         key = (race.case.ladder, race.case.group or race.case.name)
         groups.setdefault(key, {}).setdefault(race.case.name, {})[race.direction] = race
     for (ladder, group), cases in groups.items():
-        directions = kernels.ladder(ladder).directions
-        for name, parts in [*((each, [each]) for each in directions), (BOTH, directions[:3])]:
+        both = kernels.ladder(ladder).directions[:3]
+        for name, parts in [*((each, [each]) for each in calls.directions(ladder)), (BOTH, both)]:
             best = None if name == BOTH else _standing(cases, parts, "")
             torch = _standing(cases, parts, "torch")
             if best or torch:

@@ -334,13 +334,17 @@ def batch_norm(draw):
 
 
 @st.composite
-def sequence(draw, gates, projections, **options):
-    """Draw a sequence; the weights as PyTorch draws them, about 1/√H, so that steps do not blow errors up."""
+def sequence(draw, gates, few=False, **options):
+    """Draw a sequence; the weights as PyTorch draws them, about 1/√H, so that steps do not blow errors up.
+
+    `few`: one to four rows, and no projection.
+    """
     dtype = draw(DTYPES)
-    t, b = draw(st.integers(1, 7)), draw(st.integers(0, 9) | st.sampled_from([17, 40]))
+    rows = st.integers(1, 4) if few else st.integers(0, 9) | st.sampled_from([17, 40])
+    t, b = draw(st.integers(1, 7)), draw(rows)
     extent = st.integers(1, 40) | st.sampled_from([16, 17, 32, 33])
     d, h = draw(extent), draw(extent)
-    projected = projections and draw(st.booleans())
+    projected = gates == 4 and not few and draw(st.booleans())
     p = draw(extent) if projected else h
 
     def weight(*shape):
@@ -356,7 +360,7 @@ def sequence(draw, gates, projections, **options):
         given["lengths"] = np.random.default_rng(seed).integers(0, t + 1, b)
     if projected:
         given["w_proj"] = weight(p, h)
-    if projections:
+    if gates == 4:
         given |= {"c0": optional(b, h), "peepholes": optional(3, h)}
     given |= {"clip": draw(st.sampled_from([None, None, 0.5, 3.0]))}
     given |= {name: draw(values) for name, values in options.items()}
@@ -378,6 +382,7 @@ def rnn_gates(draw):
     return taken, {"nonlinearity": draw(st.sampled_from(["tanh", "relu"]))}
 
 
+NONLINEARITIES = st.sampled_from(["tanh", "relu"])
 PROBLEMS = {
     "conv2d": conv2d(),
     "matmul": matmul(),
@@ -406,19 +411,22 @@ PROBLEMS = {
     "group_norm": group_norm(),
     "instance_norm": instance_norm(),
     "batch_norm": batch_norm(),
-    "lstm": sequence(4, True, coupled=st.booleans()),
-    "gru": sequence(3, False, linear_before_reset=st.booleans()),
+    "lstm": sequence(4, coupled=st.booleans()),
+    "gru": sequence(3, linear_before_reset=st.booleans()),
     "lstm_gates": gates(4, 1),
     "gru_gates": gates(3, 3, 1),
     "rnn_gates": rnn_gates(),
-    "rnn": sequence(1, False, nonlinearity=st.sampled_from(["tanh", "relu"])),
+    "rnn": sequence(1, nonlinearity=NONLINEARITIES),
 }
 # Rungs that do some problems only draw theirs.
 ONLY = {("conv2d", name): conv2d(plain=True) for name in ("winograd_2x2", "winograd_4x4")}
 ONLY["conv2d", "few"] = conv2d(few=True)
 ONLY["lp_pool2d", "register"] = _pool(st.fixed_dictionaries({"p": st.just(2)}))
 ONLY["conv2d", "depthwise"] = depthwise()
-ONLY["gru", "fused"] = sequence(3, False, linear_before_reset=st.just(True))
+ONLY["gru", "fused"] = sequence(3, linear_before_reset=st.just(True))
+ONLY["lstm", "units"] = sequence(4, few=True, coupled=st.booleans())
+ONLY["gru", "units"] = sequence(3, few=True, linear_before_reset=st.just(True))
+ONLY["rnn", "units"] = sequence(1, few=True, nonlinearity=NONLINEARITIES)
 
 
 def problems(ladder, rung):

@@ -52,7 +52,7 @@ def test_arrows(path):
         modules = ("kernels", "kernels.core", "kernels.core.checks", "kernels.core.geometry")
         assert {n for n in names if n.split(".")[0] == "kernels"} <= set(modules)
     elif parts[0] == "bench":
-        assert not tops & {"layers", "examples"}
+        assert not tops & {"examples"}
     if path.name == "reference.py":
         assert tops <= {"numpy", "math", "__future__"}
     if "cuda" not in parts and path.name != "targets.py":

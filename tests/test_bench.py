@@ -276,7 +276,12 @@ def test_weights_packed_once_are_timed_beside_the_plain_call(capsys, monkeypatch
             assert bool(row.packed_seconds) is packs
         report.show(one, {"gflops": 100.0, "gbytes": 10.0}, cli.Console(width=140))
         assert ("packed" in capsys.readouterr().out) is (direction != "db")
-    monkeypatch.setattr(calls, "packed", lambda *args: (args[2][0], 2 * args[2][1], args[2][2]))
+
+    def wrong(name, direction, arrays, options):
+        x, w, b = arrays
+        return (x, 2 * w, b), options
+
+    monkeypatch.setattr(calls, "packed", wrong)
     one = race.run(case, "forward", np.float32, rung="direct", rounds=1)
     assert not one.correct
     assert one.rungs[0].seconds is None

@@ -1,4 +1,4 @@
-"""The README's Python blocks run, and say what they print."""
+"""The READMEs' Python blocks run, and say what they print."""
 
 import contextlib
 import io
@@ -7,8 +7,13 @@ from pathlib import Path
 
 import pytest
 
-TEXT = (Path(__file__).resolve().parents[1] / "README.md").read_text()
-BLOCKS = re.findall(r"```python\n(.*?)```", TEXT, re.S)
+ROOT = Path(__file__).resolve().parents[1]
+TEXT = (ROOT / "README.md").read_text()
+BLOCKS = [
+    block
+    for path in (ROOT / "README.md", ROOT / "kernels/recurrent/README.md")
+    for block in re.findall(r"```python\n(.*?)```", path.read_text(), re.S)
+]
 
 
 @pytest.mark.parametrize("block", BLOCKS)
@@ -21,8 +26,7 @@ def test_block(block):
 
 
 def test_files_of_the_reading_path_exist():
-    root = Path(__file__).resolve().parents[1]
     paths = re.findall(r"^\d+\. `([^`]+)`", TEXT, re.M)
     assert len(paths) == 10
     for path in paths:
-        assert (root / path).exists(), path
+        assert (ROOT / path).exists(), path
