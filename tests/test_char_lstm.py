@@ -16,6 +16,14 @@ SMALL = {"embedding": 6, "hidden": 16, "dropout": 0.2}
 LINES = 'He said "no" (twice) to the man.\nThe man went home, and said "well, well" to his dog.\n'
 
 
+@pytest.fixture(autouse=True)
+def one_thread():
+    """So little work gains nothing from a second, and waits for it where other tests run beside."""
+    kernels.set_num_threads(1)
+    yield
+    kernels.set_num_threads(None)
+
+
 @pytest.mark.parametrize(
     ("paragraph", "line"),
     [
@@ -295,7 +303,7 @@ def test_quick_run_and_bad_arguments(tmp_path, capsys):
     assert set(json.loads(saved["history"])[0]) == {"perplexity", "held_out", "seconds"}
     assert "\n" in saved["vocabulary"]
 
-    write = ["--model", str(model), "--sample", "50", "--temperature", "0", "0.5"]
+    write = ["--threads", "1", "--model", str(model), "--sample", "50", "--temperature", "0", "0.5"]
     assert char_lstm.main([*write, "--prompt", "Lists "]) == 0
     printed = capsys.readouterr().out
     assert len(printed.split("--- temperature 0.5 ---\nLists ")[1].rstrip("\n")) >= 45
