@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import math
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -33,6 +32,7 @@ import layers
 from examples import text
 from examples.char_model import CharLSTM, activations, sample
 from examples.char_train import Run, keep, restore, resume, train
+from examples.command import above_zero, number, whole
 from examples.text import Corpus, Vocabulary
 
 TEMPERATURES = (0.4, 0.7, 1.0)
@@ -104,31 +104,6 @@ def blamed(option: str) -> Iterator[None]:
 
 def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     """Parse the command line."""
-
-    def positive(text: str) -> int:
-        value = int(text)
-        if value < 1:
-            raise argparse.ArgumentTypeError(f"expected at least 1, got {text}")
-        return value
-
-    def above(text: str) -> float:
-        value = float(text)
-        if not 0 < value < math.inf:
-            raise argparse.ArgumentTypeError(f"expected a number above 0, got {text}")
-        return value
-
-    def heat(text: str) -> float:
-        value = float(text)
-        if not 0 <= value < math.inf:
-            raise argparse.ArgumentTypeError(f"expected a number from 0 up, got {text}")
-        return value
-
-    def share(text: str) -> float:
-        value = float(text)
-        if not 0 <= value < 1:
-            raise argparse.ArgumentTypeError(f"expected a number from 0 and below 1, got {text}")
-        return value
-
     parser = argparse.ArgumentParser(
         prog="python -m examples.char_lstm", description=__doc__.split("\n")[0]
     )
@@ -138,34 +113,41 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--out", type=Path, default=Path("figures"), metavar="FOLDER", help="where the figures go")
     add(
         "--epochs",
-        type=positive,
+        type=whole(1),
         help=f"in all ({USUAL['epochs']}; {QUICK['epochs']} with --quick)",
     )
-    add("--minutes", type=above, help="train for so long instead, the rate falling with the clock")
+    add(
+        "--minutes",
+        type=above_zero,
+        help="train for so long instead, the rate falling with the clock",
+    )
     add(
         "--hidden",
-        type=positive,
+        type=whole(1),
         help=f"units of the LSTM ({USUAL['hidden']}; {QUICK['hidden']} with --quick)",
     )
-    add("--embedding", type=positive, default=64, help="features of a character (64)")
-    add("--dropout", type=share, default=0.3, help="share of outputs hidden in training (0.3)")
+    add("--embedding", type=whole(1), default=64, help="features of a character (64)")
+    add(
+        "--dropout",
+        type=number(0, 1),
+        default=0.3,
+        help="share of outputs hidden in training (0.3)",
+    )
     add(
         "--batch",
-        type=positive,
+        type=whole(1),
         help=f"streams of text read at once ({USUAL['batch']}; {QUICK['batch']} with --quick)",
     )
-    add("--length", type=positive, default=64, help="characters that the gradient goes back (64)")
-    add("--lr", type=above, default=3e-3, help="learning rate, then a half cosine (0.003)")
-    add("--temperature", type=heat, nargs="+", default=list(TEMPERATURES), metavar="T",
+    add("--length", type=whole(1), default=64, help="characters that the gradient goes back (64)")
+    add("--lr", type=above_zero, default=3e-3, help="learning rate, then a half cosine (0.003)")
+    add("--temperature", type=number(0), nargs="+", default=list(TEMPERATURES), metavar="T",
         help="how boldly to write; 0 takes the likeliest (0.4 0.7 1.0)")  # fmt: skip
     add("--prompt", metavar="TEXT", help=f"what is written on from ({PROMPT!r})")
-    add("--sample", type=positive, metavar="N", help="write N characters with --model, no training")
-    add("--seed", type=int, default=0, help="of weights, windows, dropout and samples (0)")
-    add("--threads", type=positive, help="threads of the kernels (all)")
+    add("--sample", type=whole(1), metavar="N", help="write N characters with --model, no training")
+    add("--seed", type=whole(0), default=0, help="of weights, windows, dropout and samples (0)")
+    add("--threads", type=whole(1), help="threads of the kernels (all)")
     add("--quick", action="store_true", help="a little text and two epochs: does it run?")
     options = parser.parse_args(argv)
-    if options.seed < 0:
-        parser.error(f"--seed: expected at least 0, got {options.seed}")
     if options.epochs and options.minutes:
         parser.error("--minutes: expected without --epochs, got both")
     if options.sample and not options.model:

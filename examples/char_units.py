@@ -50,8 +50,8 @@ def correlation(cells: np.ndarray, trait: np.ndarray) -> np.ndarray:
     return np.divide(b @ a, size, out=np.zeros(a.shape[1]), where=size > 1e-12)
 
 
-def telling(cells: np.ndarray, content: str) -> list[Unit]:
-    """Return for each trait the unit whose cell follows it most closely, each unit once."""
+def telling(cells: np.ndarray, content: str, most: int = 4) -> list[Unit]:
+    """Return for each trait the unit whose cell follows it most closely; the closest few, no unit twice."""
     found: list[Unit] = []
     for name, trait in traits(content).items():
         r = correlation(cells, trait)
@@ -59,7 +59,7 @@ def telling(cells: np.ndarray, content: str) -> list[Unit]:
         best = int(np.abs(r).argmax())
         if r[best]:
             found.append(Unit(best, name, float(r[best])))
-    return found
+    return sorted(found, key=lambda each: -abs(each.r))[:most]
 
 
 def sentence(content: str, least: int = 60, most: int = 105) -> tuple[int, int]:

@@ -16,6 +16,14 @@ SMALL = {"embedding": 6, "hidden": 16, "dropout": 0.2}
 LINES = 'He said "no" (twice) to the man.\nThe man went home, and said "well, well" to his dog.\n'
 
 
+@pytest.fixture(autouse=True)
+def one_thread():
+    """So little work gains nothing from a second, and waits for it where other tests run beside."""
+    kernels.set_num_threads(1)
+    yield
+    kernels.set_num_threads(None)
+
+
 @pytest.mark.parametrize(
     ("paragraph", "line"),
     [
@@ -216,7 +224,7 @@ def test_telling_units(rng):
     found = char_units.telling(cells, LINES)
     assert found[0].number == 4
     assert found[0].r < -0.9
-    assert len({each.number for each in found}) == 5
+    assert len({each.number for each in found}) == 4
     assert 2 not in {each.number for each in found}
     assert char_units.telling(cells[:4], "aaaa") != []  # a trait without variance has no unit
     begin, end = char_units.sentence(LINES * 2, least=20)
@@ -295,7 +303,7 @@ def test_quick_run_and_bad_arguments(tmp_path, capsys):
     assert set(json.loads(saved["history"])[0]) == {"perplexity", "held_out", "seconds"}
     assert "\n" in saved["vocabulary"]
 
-    write = ["--model", str(model), "--sample", "50", "--temperature", "0", "0.5"]
+    write = ["--threads", "1", "--model", str(model), "--sample", "50", "--temperature", "0", "0.5"]
     assert char_lstm.main([*write, "--prompt", "Lists "]) == 0
     printed = capsys.readouterr().out
     assert len(printed.split("--- temperature 0.5 ---\nLists ")[1].rstrip("\n")) >= 45
@@ -322,18 +330,18 @@ def test_quick_run_and_bad_arguments(tmp_path, capsys):
         (["--hidden", "32"], "--model", "the sizes"),
         (["--prompt", "жук"], "--prompt", "got 'жку'"),
         ([*write, "--prompt", "ж"], "--prompt", "got 'ж'"),
-        (["--temperature", "-1"], "--temperature", "from 0 up"),
-        (["--temperature", "nan"], "--temperature", "from 0 up"),
+        (["--temperature", "-1"], "--temperature", "a number from 0, got"),
+        (["--temperature", "nan"], "--temperature", "a number from 0, got"),
         (["--temperature", "hot"], "--temperature", "hot"),
         (["--dropout", "1"], "--dropout", "below 1"),
         (["--minutes", "0"], "--minutes", "above 0"),
         (["--minutes", "1"], "--minutes", "got both"),
-        (["--epochs", "0"], "--epochs", "at least 1"),
+        (["--epochs", "0"], "--epochs", "an integer from 1"),
         (["--hidden", "x"], "--hidden", "x"),
         (["--batch", "30000"], "--batch", "20,000"),
-        (["--sample", "0"], "--sample", "at least 1"),
+        (["--sample", "0"], "--sample", "an integer from 1"),
         (["--lr", "inf"], "--lr", "above 0"),
-        (["--seed", "-1"], "--seed", "at least 0"),
+        (["--seed", "-1"], "--seed", "an integer from 0"),
         (["--threads", "999"], "--threads", "999"),
         (["--out", str(model)], "--out", "exists"),
     ]
