@@ -96,7 +96,7 @@ def clipping(path: Path, curves: dict[str, Curve]) -> Path:
             xscale="log",
             ylim=(1e-2, 1e6),
         )
-        left.legend(loc="upper right")
+        left.legend(loc="lower left", fontsize=8)
         return save(figure, path)
 
 
@@ -119,12 +119,12 @@ def race(path: Path, runs: list[Curve]) -> Path:
                 title=f"{length} steps long",
                 xlabel="step of training",
                 yscale="log",
-                ylim=(2e-3, 2),
+                ylim=(1e-3, 2),
             )
             axes.set_xlim(left=0)
         grid[0].set_ylabel("squared error, held out")
         for level, label in ((adding.BASELINE, "guessing 1"), (adding.SOLVED, "solved")):
-            grid[-1].annotate(label, (1, level), (-2, 3), xycoords=("axes fraction", "data"),
+            grid[-1].annotate(label, (1, level), (-2, -10), xycoords=("axes fraction", "data"),
                               textcoords="offset points", ha="right", size=7.5, color=GREY)  # fmt: skip
         grid[0].legend(fontsize=7.5, loc="lower right")
         return save(figure, path)

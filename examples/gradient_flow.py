@@ -105,7 +105,7 @@ def clipping(steps: int, hidden: int, seed: int) -> dict[str, Curve]:
 
 
 def race(
-    lengths: Sequence[int], steps: int, hidden: int, lr: float, seed: int, minutes: float
+    lengths: Sequence[int], steps: int, hidden: int, lr: float | None, seed: int, minutes: float
 ) -> list[Curve]:
     """Return part 3: every kind at every length; the minutes are there for a slow machine."""
     runs = [Curve(kind, length) for length in lengths for kind in adding.KINDS]
@@ -119,7 +119,7 @@ def race(
         for i, curve in enumerate(bar):
             bar.set_description(f"{curve.kind}, {curve.length} steps")
             model = adding.adder(curve.kind, curve.length, seed, hidden)
-            optimizer = layers.Adam(model.parameters(), lr=lr)
+            optimizer = layers.Adam(model.parameters(), lr=lr or adding.KINDS[curve.kind])
             now = time.perf_counter()
             share = curve.length / sum(each.length for each in runs[i:])
             deadline = now + (end - now) * min(
@@ -174,7 +174,7 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--lengths", type=whole(2), nargs="+", help="of the adding problem (50 100 200)")
     add("--steps", type=whole(1), help="of training, at most (2500; 20 with --quick)")
     add("--hidden", type=whole(2), help=f"units of every network ({adding.HIDDEN})")
-    add("--lr", type=above_zero, default=0.01, help="Adam's learning rate, adding problem (0.01)")
+    add("--lr", type=above_zero, help="Adam's learning rate, part 3 (0.01, but 0.001 for the RNN)")
     add("--minutes", type=above_zero, default=4.5, help="for the adding problem, at most (4.5)")
     add("--seed", type=whole(0), default=0, help="of weights and sequences (0)")
     add("--threads", type=whole(1), help="threads of the kernels (all)")

@@ -220,8 +220,13 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--translate", nargs="+", metavar="TEXT", help="translate these with the model of --model")
     add("--model", type=Path, metavar="FILE", help="safetensors file to save to and resume from")
     add("--out", type=Path, default=Path("figures"), metavar="FOLDER", help="where the figures go")
-    add("--epochs", type=whole(1), help="of 250 steps of 128 writings, in all (12; 1 with --quick)")
-    add("--minutes", type=above_zero, default=math.inf, help="stop training after so many")
+    add("--epochs", type=whole(1), help="of 250 steps of 128 writings, in all (24; 1 with --quick)")
+    add(
+        "--minutes",
+        type=above_zero,
+        default=math.inf,
+        help="stop training after so many, and lower the learning rate by then",
+    )
     add("--hidden", type=whole(1), help="size of the encoder's and the decoder's state (192)")
     add("--beam", type=whole(1), default=5, help="hypotheses kept while decoding (5; 1 is greedy)")
     add("--seed", type=whole(0), default=0, help="of split, weights and writings (0)")
@@ -239,7 +244,7 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> int:
     """Train, report, draw; or translate."""
     options = arguments(argv)
-    epochs = options.epochs or (1 if options.quick else 12)
+    epochs = options.epochs or (1 if options.quick else 24)
     hidden = options.hidden or (32 if options.quick else 192)
     run = Run(options.seed, hidden, epochs, 10 if options.quick else 250, minutes=options.minutes)
     count, width = (200 if options.quick else 5000), options.beam
