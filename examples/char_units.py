@@ -50,8 +50,11 @@ def correlation(cells: np.ndarray, trait: np.ndarray) -> np.ndarray:
     return np.divide(b @ a, size, out=np.zeros(a.shape[1]), where=size > 1e-12)
 
 
-def telling(cells: np.ndarray, content: str, most: int = 4) -> list[Unit]:
-    """Return for each trait the unit whose cell follows it most closely; the closest few, no unit twice."""
+def telling(cells: np.ndarray, content: str, least: float = 0.3) -> list[Unit]:
+    """Return for each trait the unit whose cell follows it most closely, no unit twice.
+
+    Only those that do follow: |r| from `least`, or the closest alone where none reaches that.
+    """
     found: list[Unit] = []
     for name, trait in traits(content).items():
         r = correlation(cells, trait)
@@ -59,7 +62,8 @@ def telling(cells: np.ndarray, content: str, most: int = 4) -> list[Unit]:
         best = int(np.abs(r).argmax())
         if r[best]:
             found.append(Unit(best, name, float(r[best])))
-    return sorted(found, key=lambda each: -abs(each.r))[:most]
+    found.sort(key=lambda each: -abs(each.r))
+    return [each for each in found if abs(each.r) >= least] or found[:1]
 
 
 def sentence(content: str, least: int = 60, most: int = 105) -> tuple[int, int]:

@@ -221,11 +221,13 @@ def test_telling_units(rng):
     cells = rng.standard_normal((len(LINES), 9)).astype(np.float32)
     cells[:, 4] -= 8 * quoted.astype(np.float32)
     cells[:, 2] = 1  # a unit that does nothing
-    found = char_units.telling(cells, LINES)
+    found = char_units.telling(cells, LINES, least=0)
     assert found[0].number == 4
     assert found[0].r < -0.9
-    assert len({each.number for each in found}) == 4
+    assert len({each.number for each in found}) == 5
     assert 2 not in {each.number for each in found}
+    assert [each.number for each in char_units.telling(cells, LINES, least=0.9)] == [4]
+    assert len(char_units.telling(cells, LINES, least=1.1)) == 1
     assert char_units.telling(cells[:4], "aaaa") != []  # a trait without variance has no unit
     begin, end = char_units.sentence(LINES * 2, least=20)
     assert LINES[begin:end] == LINES.splitlines(keepends=True)[0]
