@@ -140,6 +140,8 @@ def ours(
         dy, *given = arrays
         forward, backward = (getattr(kernels, name + suffix) for suffix in ("", "_backward"))
         *_, cache = forward(*given, **options, return_cache=True, algorithm=algorithm)
+        if algorithm != "auto" and "backward" not in kernels.ladder(name)[algorithm].run:
+            algorithm = "auto"  # a rung that goes forward alone
         return backward(dy, cache, algorithm=algorithm, out=out)
     function = getattr(kernels, name if direction == "forward" else f"{name}_backward")
     if direction != "backward" and _asks_for_needs(function):

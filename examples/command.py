@@ -31,3 +31,21 @@ def above_zero(text: str) -> float:
     if not 0 < value < math.inf:
         raise argparse.ArgumentTypeError(f"expected a number above 0, got {text!r}")
     return value
+
+
+def number(least: float, below: float = math.inf) -> Callable[[str], float]:
+    """Return a parser of finite numbers from `least`, and below another."""
+
+    def parse(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not least <= value < below:
+            limit = "" if below == math.inf else f" and below {below:g}"
+            raise argparse.ArgumentTypeError(
+                f"expected a number from {least:g}{limit}, got {text!r}"
+            )
+        return value
+
+    return parse

@@ -10,6 +10,8 @@ import numpy as np
 from kernels.core import checks
 from layers.parameter import Parameter
 
+PIECE = 1 << 13  # elements: of more, OpenBLAS would split the product over threads of its own
+
 
 def clip_grad_norm_(
     parameters: Iterable[Parameter],
@@ -47,11 +49,13 @@ def clip_grad_norm_(
     max_norm = checks.real("max_norm", max_norm, 0)
     norm_type = checks.real("norm_type", norm_type, above=0)
     grads = [each.grad for each in parameters if each.grad is not None]
-    magnitudes = [np.abs(grad, dtype=np.float64) for grad in grads]
-    if norm_type == math.inf:
-        norm = max((float(each.max(initial=0)) for each in magnitudes), default=0.0)
+    if norm_type == 2:
+        norm = math.sqrt(sum(_square(grad) for grad in grads))
+    elif norm_type == math.inf:
+        norm = max((float(np.abs(grad).max(initial=0)) for grad in grads), default=0.0)
     else:
-        norm = float(sum(float((each**norm_type).sum()) for each in magnitudes)) ** (1 / norm_type)
+        powers = [(np.abs(grad, dtype=np.float64) ** norm_type).sum() for grad in grads]
+        norm = float(sum(map(float, powers))) ** (1 / norm_type)
     if error_if_nonfinite and not math.isfinite(norm):
         raise ValueError(f"parameters: expected gradients of finite norm, got {norm}")
     factor = max_norm / (norm + 1e-6)
@@ -60,6 +64,15 @@ def clip_grad_norm_(
             for grad in grads:
                 grad *= grad.dtype.type(factor)
     return norm
+
+
+def _square(grad: np.ndarray) -> float:
+    """Sum of squares in float64, a piece at a time, so that the wider copy stays in cache."""
+    flat, total = grad.reshape(-1), 0.0
+    for start in range(0, flat.size, PIECE):
+        piece = flat[start : start + PIECE].astype(np.float64)
+        total += float(piece @ piece)
+    return total
 
 
 def clip_grad_value_(parameters: Iterable[Parameter], clip_value: float) -> None:

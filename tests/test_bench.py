@@ -412,3 +412,43 @@ def test_a_chart_without_matplotlib_is_refused_before_anything_is_timed(capsys, 
         cli.main(["relu", "--plot", "charts"])
     assert stopped.value.code == 2
     assert "matplotlib is not installed" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["torch", "onnxruntime"])
+def test_peer_walks_the_same_sequence(name):
+    if peers.missing(name):
+        pytest.skip(f"{name} is not installed")
+    peer = peers.Peer(name, 1)
+    try:
+        for ladder in calls.SEQUENCES:
+            arrays = cases.find([ladder])[0].arrays(np.float32)
+            for options in ({}, {"lengths": np.array([5, 2, 1, 4, 3, 5, 2, 1])}):
+                got = peer.prepare(ladder, "forward", arrays, options, None)
+                want = calls.ours(ladder, "forward", arrays, options, algorithm="naive")
+                np.testing.assert_allclose(got, want, atol=1e-5)
+            with pytest.raises(peers.CannotDo, match=r"with \['clip'\]"):
+                peer.prepare(ladder, "forward", arrays, {"clip": 1.0}, None)
+    finally:
+        peer.close()
+
+
+def test_a_sequence_is_trained_in_one_call():
+    """Forward, cache and all gradients: against the oracle, and beside PyTorch where it is installed."""
+    case = cases.find(["rnn"])[0]
+    others = [] if peers.missing("torch") else [peers.Peer("torch", 1)]
+    try:
+        one = race.run(case, "training", np.float32, rung="auto", peers=others, rounds=1)
+    finally:
+        for peer in others:
+            peer.close()
+    assert one.correct
+    assert all(row.seconds for row in (*one.rungs, *one.peers))
+    problem = kernels.ladder("rnn").plan(*case.arrays(np.float32)).problem
+    assert one.flops == problem.flops("forward") + problem.flops("backward")
+    line = next(each for each in summary.lines([one]) or [None]) if others else None
+    assert line is None or line.direction == "training"
+
+
+def test_lengths_are_spelt_by_their_range():
+    case = cases.find(["lstm"], ["lengths"])[0]
+    assert re.search(r"lengths \d+…50", case.title)

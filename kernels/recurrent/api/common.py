@@ -1,21 +1,16 @@
-"""What the three sequences share: validation, rows of steps, and the products that end a backward."""
+"""What the three sequences share: validation, and rows of steps."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from kernels.core import checks, memory
-from kernels.core.ladder import Job
 from kernels.core.packing import Packed
-from kernels.gemm.ladder import LINEAR
-from kernels.gemm.problem import GemmProblem
 from kernels.recurrent.layout import Layout, layout
-from kernels.recurrent.problem import GATES
-
-BLOCK = 1024  # rows of a product that is added to another
+from kernels.recurrent.problem import GATES, SequenceProblem
 
 
 class Weights(NamedTuple):
@@ -143,6 +138,36 @@ def steps_of(x: np.ndarray, lengths: Any, reverse: Any) -> tuple[Layout, np.ndar
     return layout(t, b, valid, checks.flag("reverse", reverse)), valid
 
 
+def described(
+    kind: str,
+    x: np.ndarray,
+    units: int,
+    outputs: int,
+    steps: Layout,
+    *,
+    saved: bool,
+    clip: float | None,
+    **options: bool,
+) -> SequenceProblem:
+    """The problem; `options` are the cell's own."""
+    t, b, d = x.shape
+    return SequenceProblem(
+        kind,
+        t,
+        b,
+        d,
+        units,
+        outputs,
+        int(steps.lengths.sum()),
+        x.dtype,
+        saved=saved,
+        ragged=steps.ragged,
+        reverse=steps.stride < 0,
+        clipped=clip is not None,
+        **options,
+    )
+
+
 def rows_of(x: np.ndarray, steps: Layout) -> np.ndarray:
     """A row a step of x (T, B, …): x itself, or gathered where lengths were given."""
     if not steps.ragged:
@@ -172,121 +197,23 @@ def arrays(*values: Any) -> list[np.ndarray]:
     return [each for each in values if isinstance(each, np.ndarray)]
 
 
-def _product(dz: np.ndarray, w: np.ndarray) -> Job:
-    """The job of dz · w."""
-    problem = GemmProblem(1, len(dz), w.shape[1], w.shape[0], dtype=w.dtype)
-    return Job("dx", problem, (dz, w), (len(dz), w.shape[1]))
-
-
-class Wanted:
-    """The gradients that a backward is asked for, and the caller's outputs, all checked before any is written.
-
-    Parameters
-    ----------
-    cache : named tuple
-        The forward's; a gradient that is None there was not given to the forward.
-    kind : type
-        The gradients' named tuple, whose fields are the forward's arrays.
-    needs, out
-        As the public function's.
-    shapes : mapping of str to tuple of int
-        Of all gradients that exist.
-    taken : sequence of numpy.ndarray
-        What no output may overlap.
-    """
-
-    def __init__(
-        self,
-        cache: Any,
-        kind: Any,
-        needs: Any,
-        out: Any,
-        shapes: Mapping[str, tuple[int, ...]],
-        taken: Sequence[np.ndarray],
-    ) -> None:
-        self.kind, self.shapes, self.dtype = kind, shapes, cache.x.dtype
-        every = tuple(each for each in kind._fields if getattr(cache, each) is not None)
-        self.needs = every if needs is None else checks.needs(needs, kind._fields)
-        self.bare = needs is not None and len(self.needs) == 1
-        for each in self.needs:
-            if each not in shapes:
-                raise ValueError(f"needs: {each!r} was not given to the forward")
-        self._given = checks.outs(out, self.needs)
-        taken = list(taken)
-        for each in self.needs:
-            given = self._given[each]
-            if given is not None:
-                checks.out(given, shapes[each], self.dtype, taken)
-                taken.append(given)
-        self._results: dict[str, np.ndarray] = {}
-
-    def __contains__(self, name: str) -> bool:
-        return name in self.needs
-
-    def room(self, name: str) -> np.ndarray:
-        """Where a gradient goes: the caller's output or a fresh array, also if it is only on the way."""
-        if name not in self._results:
-            given = self._given.get(name)
-            self._results[name] = (
-                memory.empty(self.shapes[name], self.dtype) if given is None else given
-            )
-        return self._results[name]
-
-    def weight(self, name: str, *products: tuple[np.ndarray, np.ndarray]) -> None:
-        """Fill a weight's gradient: of each pair the product dzᵀ · a, one pair's rows after the other's."""
-        if name not in self:
-            return
-        dw, start = self.room(name), 0
-        for dz, a in products:
-            end = start + dz.shape[1]
-            problem = GemmProblem(1, dz.shape[1], a.shape[1], len(dz), True, dtype=self.dtype)
-            LINEAR.compute(
-                Job("dw", problem, (dz, a), (end - start, a.shape[1])), out=dw[start:end]
-            )
-            start = end
-
-    def biases(self, ih: Sequence[np.ndarray], hh: Sequence[np.ndarray]) -> None:
-        """Fill b_ih's and b_hh's gradients: the sums over the rows of each part, one after the other."""
-        done: dict[int, np.ndarray] = {}
-        for name, parts in (("b_ih", ih), ("b_hh", hh)):
-            start = 0
-            for dz in parts if name in self else ():
-                db = self.room(name)[start : start + dz.shape[1]]
-                start += dz.shape[1]
-                if id(dz) in done:
-                    db[:] = done[id(dz)]
-                    continue
-                problem = GemmProblem(1, 1, dz.shape[1], len(dz), dtype=self.dtype)
-                done[id(dz)] = LINEAR.compute(Job("db", problem, (dz,), db.shape), out=db)
-
-    def inputs(self, steps: Layout, *products: tuple[np.ndarray, np.ndarray]) -> None:
-        """Fill x's gradient: the sum of the products dz · w, put where x's steps are."""
-        if "x" not in self:
-            return
-        dx, shape = self.room("x"), (steps.rows, self.shapes["x"][2])
-        rows = memory.empty(shape, self.dtype) if steps.ragged else dx.reshape(shape)
-        (dz, w), *others = products
-        LINEAR.compute(_product(dz, w), out=rows)
-        for dz, w in others:  # some rows at a time: all of them would be scratch as large as x
-            for start in range(0, len(dz), BLOCK):
-                rows[start : start + BLOCK] += LINEAR.compute(
-                    _product(dz[start : start + BLOCK], w)
-                )
-        if steps.ragged:
-            steps.scatter(rows, dx)
-
-    def result(self) -> Any:
-        """The named tuple, or the one array."""
-        if self.bare:
-            return self._results[self.needs[0]]
-        found = {each: self._results[each] for each in self.needs}
-        return self.kind(*(found.get(each) for each in self.kind._fields))
-
-
 def check_cache(name: str, cache: Any, kind: type) -> None:
     """Raise TypeError unless `cache` is what `name` returned."""
     if not isinstance(cache, kind):
         raise TypeError(f"cache: expected what {name} returned, got {type(cache).__name__}")
+
+
+def shapes_of(cache: Any, outputs: int) -> dict[str, tuple[int, ...]]:
+    """Shapes of the gradients that every sequence has."""
+    bias = (len(cache.w_ih),)
+    return {
+        "x": cache.x.shape,
+        "w_ih": cache.w_ih.shape,
+        "w_hh": cache.w_hh.shape,
+        "b_ih": bias,
+        "b_hh": bias,
+        "h0": (cache.x.shape[1], outputs),
+    }
 
 
 def incoming(dy: Any, cache: Any, outputs: int) -> np.ndarray:

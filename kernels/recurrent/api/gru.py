@@ -10,9 +10,9 @@ from kernels.core import checks, memory
 from kernels.core.ladder import Job
 from kernels.core.packing import Packed
 from kernels.recurrent.api import common
+from kernels.recurrent.api.wanted import Wanted
 from kernels.recurrent.cache import GruCache, GruGradients
 from kernels.recurrent.ladder import GRU
-from kernels.recurrent.problem import SequenceProblem
 
 
 def gru(
@@ -80,25 +80,20 @@ def gru(
     """
     x = common.sequence(x)
     w = common.weights("gru", x, w_ih, w_hh)
-    (t, b, d), units = x.shape, w.units
+    (t, b, _), units = x.shape, w.units
     biases = common.optional_biases(b_ih, b_hh, 3 * units, x)
     h0 = common.optional("h0", h0, (b, units), x)
     steps, lengths = common.steps_of(x, lengths, reverse)
     first = checks.flag("linear_before_reset", linear_before_reset)
     bound, saved = common.bound(clip), checks.flag("return_cache", return_cache)
-    problem = SequenceProblem(
+    problem = common.described(
         "gru",
-        t,
-        b,
-        d,
+        x,
         units,
         units,
-        int(steps.lengths.sum()),
-        x.dtype,
+        steps,
         saved=saved,
-        ragged=steps.ragged,
-        reverse=steps.stride < 0,
-        clipped=clip is not None,
+        clip=clip,
         linear_before_reset=first,
     )
     GRU.choose(problem, "forward", algorithm)
@@ -184,32 +179,19 @@ def gru_backward(
     """
     common.check_cache("gru", cache, GruCache)
     x, steps, first = cache.x, cache.layout, cache.linear_before_reset
-    (t, b, d), units = x.shape, cache.h.shape[1]
+    b, units = x.shape[1], cache.h.shape[1]
     dh = common.optional("dh", dh, (b, units), x)
-    shapes = {
-        "x": x.shape,
-        "w_ih": cache.w_ih.shape,
-        "w_hh": cache.w_hh.shape,
-        "b_ih": (3 * units,),
-        "b_hh": (3 * units,),
-        "h0": (b, units),
-    }
     dy_rows = common.incoming(dy, cache, units)
     taken = common.arrays(*cache, dy_rows, dy, dh)
-    wanted = common.Wanted(cache, GruGradients, needs, out, shapes, taken)
-    problem = SequenceProblem(
+    wanted = Wanted(cache, GruGradients, needs, out, common.shapes_of(cache, units), taken)
+    problem = common.described(
         "gru",
-        t,
-        b,
-        d,
+        x,
         units,
         units,
-        int(steps.lengths.sum()),
-        x.dtype,
+        steps,
         saved=True,
-        ragged=steps.ragged,
-        reverse=cache.reverse,
-        clipped=cache.clip is not None,
+        clip=cache.clip,
         linear_before_reset=first,
     )
     dn = memory.empty((steps.rows, units), x.dtype)
@@ -227,14 +209,8 @@ def gru_backward(
         dn,
         dq,
     )
-    shape, weights = (
-        (steps.rows, 2 * units),
-        (
-            cache.w_ih,
-            cache.w_hh,
-            np.empty((0, units), x.dtype),
-        ),
-    )
+    shape = steps.rows, 2 * units
+    weights = cache.w_ih, cache.w_hh, np.empty((0, units), x.dtype)
     job = Job("backward", problem, args, shape, weights=weights, packed=cache.packed)
     drz = GRU.compute(job, algorithm=algorithm)
     steps.clear(drz)

@@ -10,9 +10,9 @@ from kernels.core import checks, memory
 from kernels.core.ladder import Job
 from kernels.core.packing import Packed
 from kernels.recurrent.api import common
+from kernels.recurrent.api.wanted import Wanted
 from kernels.recurrent.cache import LstmCache, LstmGradients
 from kernels.recurrent.ladder import LSTM
-from kernels.recurrent.problem import SequenceProblem
 
 
 def lstm(
@@ -94,7 +94,7 @@ def lstm(
     """
     x = common.sequence(x)
     w = common.weights("lstm", x, w_ih, w_hh, w_proj)
-    (t, b, d), units, outputs = x.shape, w.units, w.outputs
+    (t, b, _), units, outputs = x.shape, w.units, w.outputs
     biases = common.optional_biases(b_ih, b_hh, 4 * units, x)
     h0 = common.optional("h0", h0, (b, outputs), x)
     c0 = common.optional("c0", c0, (b, units), x)
@@ -102,21 +102,16 @@ def lstm(
     steps, lengths = common.steps_of(x, lengths, reverse)
     bound, coupled = common.bound(clip), checks.flag("coupled", coupled)
     saved = checks.flag("return_cache", return_cache)
-    problem = SequenceProblem(
+    problem = common.described(
         "lstm",
-        t,
-        b,
-        d,
+        x,
         units,
         outputs,
-        int(steps.lengths.sum()),
-        x.dtype,
+        steps,
         saved=saved,
-        ragged=steps.ragged,
-        reverse=steps.stride < 0,
+        clip=clip,
         peepholes=peepholes is not None,
         coupled=coupled,
-        clipped=clip is not None,
         projected=len(w.w_proj) > 0,
     )
     LSTM.choose(problem, "forward", algorithm)
@@ -214,40 +209,27 @@ def lstm_backward(
     """
     common.check_cache("lstm", cache, LstmCache)
     x, steps = cache.x, cache.layout
-    (t, b, d), units, outputs = x.shape, cache.c.shape[1], cache.h.shape[1]
+    b, units, outputs = x.shape[1], cache.c.shape[1], cache.h.shape[1]
     dh = common.optional("dh", dh, (b, outputs), x)
     dc = common.optional("dc", dc, (b, units), x)
-    shapes = {
-        "x": x.shape,
-        "w_ih": cache.w_ih.shape,
-        "w_hh": cache.w_hh.shape,
-        "b_ih": (4 * units,),
-        "b_hh": (4 * units,),
-        "h0": (b, outputs),
-        "c0": (b, units),
-    }
+    shapes = {**common.shapes_of(cache, outputs), "c0": (b, units)}
     if cache.peepholes is not None:
         shapes["peepholes"] = (3, units)
     if cache.w_proj is not None:
         shapes["w_proj"] = (outputs, units)
     dy_rows = common.incoming(dy, cache, outputs)
     taken = common.arrays(*cache, dy_rows, dy, dh, dc)
-    wanted = common.Wanted(cache, LstmGradients, needs, out, shapes, taken)
-    problem = SequenceProblem(
+    wanted = Wanted(cache, LstmGradients, needs, out, shapes, taken)
+    problem = common.described(
         "lstm",
-        t,
-        b,
-        d,
+        x,
         units,
         outputs,
-        int(steps.lengths.sum()),
-        x.dtype,
+        steps,
         saved=True,
-        ragged=steps.ragged,
-        reverse=cache.reverse,
+        clip=cache.clip,
         peepholes=cache.peepholes is not None,
         coupled=cache.coupled,
-        clipped=cache.clip is not None,
         projected=cache.w_proj is not None,
     )
     w_proj = common.or_zeros(cache.w_proj, (0, units), x.dtype)

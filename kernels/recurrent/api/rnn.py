@@ -10,9 +10,9 @@ from kernels.core import checks
 from kernels.core.ladder import Job
 from kernels.core.packing import Packed
 from kernels.recurrent.api import common
+from kernels.recurrent.api.wanted import Wanted
 from kernels.recurrent.cache import RnnCache, RnnGradients
 from kernels.recurrent.ladder import RNN
-from kernels.recurrent.problem import SequenceProblem
 
 NONLINEARITIES = ("tanh", "relu")
 
@@ -77,25 +77,20 @@ def rnn(
     """
     x = common.sequence(x)
     w = common.weights("rnn", x, w_ih, w_hh)
-    (t, b, d), units = x.shape, w.units
+    (t, b, _), units = x.shape, w.units
     biases = common.optional_biases(b_ih, b_hh, units, x)
     h0 = common.optional("h0", h0, (b, units), x)
     steps, lengths = common.steps_of(x, lengths, reverse)
     relu = checks.choice("nonlinearity", nonlinearity, NONLINEARITIES) == "relu"
     bound, saved = common.bound(clip), checks.flag("return_cache", return_cache)
-    problem = SequenceProblem(
+    problem = common.described(
         "rnn",
-        t,
-        b,
-        d,
+        x,
         units,
         units,
-        int(steps.lengths.sum()),
-        x.dtype,
+        steps,
         saved=saved,
-        ragged=steps.ragged,
-        reverse=steps.stride < 0,
-        clipped=clip is not None,
+        clip=clip,
         relu=relu,
     )
     RNN.choose(problem, "forward", algorithm)
@@ -164,33 +159,20 @@ def rnn_backward(
     """
     common.check_cache("rnn", cache, RnnCache)
     x, steps = cache.x, cache.layout
-    (t, b, d), units = x.shape, cache.h.shape[1]
+    b, units = x.shape[1], cache.h.shape[1]
     dh = common.optional("dh", dh, (b, units), x)
-    shapes = {
-        "x": x.shape,
-        "w_ih": cache.w_ih.shape,
-        "w_hh": cache.w_hh.shape,
-        "b_ih": (units,),
-        "b_hh": (units,),
-        "h0": (b, units),
-    }
     dy_rows = common.incoming(dy, cache, units)
     taken = common.arrays(*cache, dy_rows, dy, dh)
-    wanted = common.Wanted(cache, RnnGradients, needs, out, shapes, taken)
+    wanted = Wanted(cache, RnnGradients, needs, out, common.shapes_of(cache, units), taken)
     relu = cache.nonlinearity == "relu"
-    problem = SequenceProblem(
+    problem = common.described(
         "rnn",
-        t,
-        b,
-        d,
+        x,
         units,
         units,
-        int(steps.lengths.sum()),
-        x.dtype,
+        steps,
         saved=True,
-        ragged=steps.ragged,
-        reverse=cache.reverse,
-        clipped=cache.clip is not None,
+        clip=cache.clip,
         relu=relu,
     )
     args = (
@@ -203,14 +185,8 @@ def rnn_backward(
         common.or_zeros(dh, (b, units), x.dtype),
         wanted.room("h0"),
     )
-    shape, weights = (
-        (steps.rows, units),
-        (
-            cache.w_ih,
-            cache.w_hh,
-            np.empty((0, units), x.dtype),
-        ),
-    )
+    shape = steps.rows, units
+    weights = cache.w_ih, cache.w_hh, np.empty((0, units), x.dtype)
     job = Job("backward", problem, args, shape, weights=weights, packed=cache.packed)
     dz = RNN.compute(job, algorithm=algorithm)
     steps.clear(dz)

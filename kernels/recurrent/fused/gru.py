@@ -12,11 +12,20 @@ import numpy as np
 from numba import prange
 
 from kernels.core import jit, simd, stack
-from kernels.recurrent.fused.tile import BUFFER, FOUR, ROWS, bias_panels, blocks_of, product
+from kernels.recurrent.fused.tile import (
+    BUFFER,
+    FOUR,
+    ROWS,
+    bias_panels,
+    blocks_of,
+    product,
+    product_from,
+)
 from kernels.recurrent.fused.walk import PAD, begin, dealt, places, still_walking
 from kernels.recurrent.gates import candidate, gate, give, gru_mix, gru_row_backward, take
 
 THREE = 3  # gates
+PARTS = ROWS * FOUR  # of a product, between which the gates' rows are asked for
 
 
 @jit.inlined
@@ -107,16 +116,14 @@ def forward(
 
 
 @jit.inlined
-def ask(dy, gates, h, drz, dn, dq, row, hidden, unit, units, before):
-    """Have what a row's gates will read and write brought nearer, while the tile is computed."""
-    simd.prefetch(dy, row * hidden + unit, units)
-    simd.prefetch(h, (row + before) * hidden + unit, units)
-    simd.prefetch(dn, row * hidden + unit, units)
-    simd.prefetch(dq, row * hidden + unit, units)
-    for k in range(FOUR):
-        simd.prefetch(gates, (row * FOUR + k) * hidden + unit, units)
-    for k in range(2):
-        simd.prefetch(drz, (row * 2 + k) * hidden + unit, units)
+def ask(dy, gates, h, drz, dn, dq, row, quarter, hidden, unit, units, before):
+    """Have a quarter of what a row's gates will read and write brought nearer."""
+    simd.prefetch(gates, (row * FOUR + quarter) * hidden + unit, units)
+    if quarter < 2:
+        simd.prefetch(drz, (row * 2 + quarter) * hidden + unit, units)
+        simd.prefetch(dy if quarter == 0 else h, (row + quarter * before) * hidden + unit, units)
+    else:
+        simd.prefetch(dn if quarter == 2 else dq, row * hidden + unit, units)
 
 
 @jit.exact
@@ -181,13 +188,32 @@ def backward_share(
             units = min(width, hidden - unit)
             weights = unit * THREE * hidden
             for row in range(0, active, ROWS):
-                if step >= 0:
-                    for r in range(row, min(row + ROWS, active)):
-                        ask(dy, gates, h, drz, dn, dq, at[r], hidden, unit, units, before)
                 tile = simd.zero_of(packed, ROWS, FOUR)
+                back = simd.places_of(twice, row)
+                terms = 2 * hidden if row < ahead else 0
+                for part in range(
+                    PARTS
+                ):  # asked for a little at a time, or the weights would have to wait
+                    r, low = row + part // FOUR, part * terms // PARTS
+                    if step >= 0 and r < active:
+                        ask(
+                            dy,
+                            gates,
+                            h,
+                            drz,
+                            dn,
+                            dq,
+                            at[r],
+                            part % FOUR,
+                            hidden,
+                            unit,
+                            units,
+                            before,
+                        )
+                    tile = product_from(
+                        tile, drz, back, packed, weights, width, low, (part + 1) * terms // PARTS
+                    )
                 if row < ahead:
-                    back = simd.places_of(twice, row)
-                    tile = product(tile, drz, back, packed, weights, width, 2 * hidden)
                     back = simd.places_of(ahead_at, row)
                     tile = product(
                         tile, dq, back, packed, weights + 2 * hidden * width, width, hidden

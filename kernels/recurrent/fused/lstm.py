@@ -12,9 +12,20 @@ import numpy as np
 from numba import prange
 
 from kernels.core import jit, simd, stack
-from kernels.recurrent.fused.tile import BUFFER, FOUR, GROUP, ROWS, bias_panels, blocks_of, product
+from kernels.recurrent.fused.tile import (
+    BUFFER,
+    FOUR,
+    GROUP,
+    ROWS,
+    bias_panels,
+    blocks_of,
+    product,
+    product_from,
+)
 from kernels.recurrent.fused.walk import PAD, begin, dealt, places, still_walking
 from kernels.recurrent.gates import lstm_row, lstm_row_backward
+
+PARTS = ROWS * FOUR  # of a product, between which the gates' rows are asked for
 
 
 @jit.exact
@@ -120,14 +131,16 @@ def forward(
 
 
 @jit.inlined
-def ask(dy, gates, c, dz, row, hidden, unit, units, before, after):
-    """Have what a row's gates will read and write brought nearer, while the tile is computed."""
-    simd.prefetch(dy, row * hidden + unit, units)
-    simd.prefetch(c, (row + before) * hidden + unit, units)
-    simd.prefetch(c, (row + after) * hidden + unit, units)
-    for gate in range(FOUR):
-        simd.prefetch(gates, (row * FOUR + gate) * hidden + unit, units)
-        simd.prefetch(dz, (row * FOUR + gate) * hidden + unit, units)
+def ask(dy, gates, c, dz, row, gate, hidden, unit, units, before, after):
+    """Have a quarter of what a row's gates will read and write brought nearer."""
+    simd.prefetch(gates, (row * FOUR + gate) * hidden + unit, units)
+    simd.prefetch(dz, (row * FOUR + gate) * hidden + unit, units)
+    if gate == 0:
+        simd.prefetch(dy, row * hidden + unit, units)
+    elif gate == 1:
+        simd.prefetch(c, (row + before) * hidden + unit, units)
+    elif gate == 2:
+        simd.prefetch(c, (row + after) * hidden + unit, units)
 
 
 @jit.exact
@@ -171,13 +184,20 @@ def backward_share(
             units = min(width, p - unit)
             for row in range(0, active, ROWS):
                 end = min(row + ROWS, active)
-                if step >= 0 and not projected:
-                    for r in range(row, end):
-                        ask(dy, gates, c, dz, at[r], hidden, unit, units, before, after)
                 tile = simd.zero_of(packed, ROWS, FOUR)
-                if row < ahead:
-                    back = simd.places_of(ahead_at, row)
-                    tile = product(tile, dz, back, packed, unit * deep, width, deep)
+                back = simd.places_of(ahead_at, row)
+                terms = deep if row < ahead else 0
+                for part in range(
+                    PARTS
+                ):  # asked for a little at a time, or the weights would have to wait
+                    r, low = row + part // FOUR, part * terms // PARTS
+                    if step >= 0 and r < end and not projected:
+                        ask(
+                            dy, gates, c, dz, at[r], part % FOUR, hidden, unit, units, before, after
+                        )
+                    tile = product_from(
+                        tile, dz, back, packed, unit * deep, width, low, (part + 1) * terms // PARTS
+                    )
                 simd.store(tile, buffer, 0, width)
                 for r in range(row, end):
                     above, to = (r - row) * width, mine[r] * p + unit

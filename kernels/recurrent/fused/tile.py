@@ -36,6 +36,14 @@ def product(tile, a, places, panel, start, width, depth):
     return tile
 
 
+@jit.inlined
+def product_from(tile, a, places, panel, start, width, low, high):
+    """The terms [low, high) of it."""
+    for k in range(low, high):
+        tile = simd.multiply_add_at(tile, a, places, k, panel, start + k * width)
+    return tile
+
+
 @jit.exact
 def bias_panels(bias, hidden, lanes, gates):
     """A bias in the order of the panels' columns, zeros past the last unit."""

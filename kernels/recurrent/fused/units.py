@@ -191,8 +191,11 @@ def walk(
             own = part_end(owner, parts, blocks) - low
             piece = meeting.claim(counters, FIRST + owner, (step + 1) * own)
             if piece >= 0:
+                place = piece - step * own
+                if step % 2:  # there and back, so that the last block is still in the first cache
+                    place = own - 1 - place
                 block_step(
-                    cell, low + piece - step * own, step, active, mine, first, stride, before, after,
+                    cell, low + place, step, active, mine, first, stride, before, after,
                     peepholes, clip, flag, c, gates, h, hidden, saved, packed, d, start, z,
                     buffer, places,
                 )  # fmt: skip

@@ -20,11 +20,10 @@ from kernels.recurrent.gates.formulas import (
 
 
 @jit.inlined
-def gru_finished(zr, zz, zn, q, h_in, ihp, clip, saved, gates, ig, hidden, h, ih, left):
-    """From the pre-activations to h, and to the gates where saved."""
-    bound, before = simd.splat(clip, h), take(h_in, ihp, left)
-    r, update = gate(zr, bound), gate(zz, bound)
-    n = candidate(simd.fma(r, q, zn), bound)
+def gru_finished(r, update, zn, q, h_in, ihp, clip, saved, gates, ig, hidden, h, ih, left):
+    """From the first two gates to h, and to what is kept where saved."""
+    before = take(h_in, ihp, left)
+    n = candidate(simd.fma(r, q, zn), clip)
     give(gru_mix(update, n, before), h, ih, left)
     if saved:
         give(r, gates, ig, left)
@@ -34,35 +33,49 @@ def gru_finished(zr, zz, zn, q, h_in, ihp, clip, saved, gates, ig, hidden, h, ih
 
 
 @jit.inlined
-def gru_block(z, iz, gap, h_in, ihp, clip, saved, gates, ig, hidden, h, ih, left):
-    """One vector of units."""
-    zr, zz = take(z, iz, left), take(z, iz + gap, left)
-    zn, q = take(z, iz + 2 * gap, left), take(z, iz + 3 * gap, left)
-    gru_finished(zr, zz, zn, q, h_in, ihp, clip, saved, gates, ig, hidden, h, ih, left)
+def gru_block(z, iz, gap, bound, left):
+    """One vector of units, up to what n is made of: r, z, n's part of x, and q."""
+    r, update = gate(take(z, iz, left), bound), gate(take(z, iz + gap, left), bound)
+    return r, update, take(z, iz + 2 * gap, left), take(z, iz + 3 * gap, left)
 
 
 @jit.inlined
-def gru_pair_block(zx, ix, zh, iz, gap, h_in, ihp, clip, saved, gates, ig, hidden, h, ih, left):
-    """One vector of units."""
-    zr = take(zx, ix, left) + take(zh, iz, left)
-    zz = take(zx, ix + gap, left) + take(zh, iz + gap, left)
-    zn, q = take(zx, ix + 2 * gap, left), take(zh, iz + 2 * gap, left)
-    gru_finished(zr, zz, zn, q, h_in, ihp, clip, saved, gates, ig, hidden, h, ih, left)
+def gru_pair_block(zx, ix, zh, iz, gap, bound, left):
+    """The same from the input's pre-activations and the state's."""
+    r = gate(take(zx, ix, left) + take(zh, iz, left), bound)
+    update = gate(take(zx, ix + gap, left) + take(zh, iz + gap, left), bound)
+    return r, update, take(zx, ix + 2 * gap, left), take(zh, iz + 2 * gap, left)
 
 
 @jit.inlined
 def gru_pair_row(zx, ix, zh, iz, gap, h_in, ihp, clip, saved, gates, ig, hidden, h, ih, count):
-    """Fill h and the gates from the input's pre-activations and the state's, three stretches each."""
-    step = simd.lanes(zx)
+    """Fill h and the gates from the input's pre-activations and the state's, three stretches each.
+
+    A vector's candidate waits for its r, and is made beside the next vector's gates, as in `lstm_row`.
+    """
+    step, bound = simd.lanes(zx), simd.splat(clip, zx)
     whole = count // step * step
+    made = bound, bound, bound, bound
     for u in range(0, whole, step):
-        gru_pair_block(
-            zx, ix + u, zh, iz + u, gap, h_in, ihp + u, clip, saved, gates, ig + u, hidden, h, ih + u, 0
+        new = gru_pair_block(zx, ix + u, zh, iz + u, gap, bound, 0)
+        if u > 0:
+            r, update, zn, q = made
+            v = u - step
+            gru_finished(
+                r, update, zn, q, h_in, ihp + v, bound, saved, gates, ig + v, hidden, h, ih + v, 0
+            )  # fmt: skip
+        made = new
+    if whole > 0:
+        r, update, zn, q = made
+        v = whole - step
+        gru_finished(
+            r, update, zn, q, h_in, ihp + v, bound, saved, gates, ig + v, hidden, h, ih + v, 0
         )  # fmt: skip
     if whole < count:
-        u = whole
-        gru_pair_block(
-            zx, ix + u, zh, iz + u, gap, h_in, ihp + u, clip, saved, gates, ig + u, hidden, h, ih + u, count - whole
+        left = count - whole
+        r, update, zn, q = gru_pair_block(zx, ix + whole, zh, iz + whole, gap, bound, left)
+        gru_finished(
+            r, update, zn, q, h_in, ihp + whole, bound, saved, gates, ig + whole, hidden, h, ih + whole, left
         )  # fmt: skip
 
 
@@ -72,15 +85,18 @@ def gru_row(z, iz, gap, h_in, ihp, clip, saved, gates, ig, hidden, h, ih, count)
 
     h may be h_in.
     """
-    step = simd.lanes(z)
+    step, bound = simd.lanes(z), simd.splat(clip, z)
     whole = count // step * step
     for u in range(0, whole, step):
-        gru_block(
-            z, iz + u, gap, h_in, ihp + u, clip, saved, gates, ig + u, hidden, h, ih + u, 0
+        r, update, zn, q = gru_block(z, iz + u, gap, bound, 0)
+        gru_finished(
+            r, update, zn, q, h_in, ihp + u, bound, saved, gates, ig + u, hidden, h, ih + u, 0
         )  # fmt: skip
     if whole < count:
-        gru_block(
-            z, iz + whole, gap, h_in, ihp + whole, clip, saved, gates, ig + whole, hidden, h, ih + whole, count - whole
+        left = count - whole
+        r, update, zn, q = gru_block(z, iz + whole, gap, bound, left)
+        gru_finished(
+            r, update, zn, q, h_in, ihp + whole, bound, saved, gates, ig + whole, hidden, h, ih + whole, left
         )  # fmt: skip
 
 

@@ -5,11 +5,11 @@ from kernels.core.ladder import Ladder, Rung
 from kernels.recurrent.gates import naive
 from kernels.recurrent.gates.parallel import Spread, Whole
 
-# ns a unit of float32 (256×1024, one core of a Zen 5), forward and backward: of `naive`, of `vectorised`
+# ns a unit of float32 (256×1024, one core of a Zen 4), forward and backward: of `naive`, of `vectorised`
 COSTS = {
-    "lstm": ((24.0, 13.0), (2.1, 1.7)),
-    "gru": ((16.0, 3.0), (1.5, 1.5)),
-    "rnn": ((8.0, 0.5), (0.4, 0.3)),
+    "lstm": ((64.0, 23.0), (1.2, 1.2)),
+    "gru": ((40.0, 6.4), (1.5, 1.3)),
+    "rnn": ((16.0, 0.15), (0.27, 0.14)),
 }
 
 

@@ -13,7 +13,8 @@ z (B, 4H), zx and zh (B, 3H), states (B, H), gates (B, 4H): i, f, g, o, or r, z,
 chain rule read from the end; σ′ = σ·(1 − σ) and tanh′ = 1 − tanh² come from the gates themselves. Each of its lines
 stands in the README, derived. Nothing is summed over units, so nothing waits for another.
 
-Measured on one core of a Zen 5, 256×1024 float32, ns a unit: lstm 24 forward, 13 backward.
+Measured on one core of a Zen 4, 256×1024 float32, ns a unit, forward and backward: lstm 64, 23; gru 40, 6.4; rnn 16,
+0.13.
 
 Sources: Hochreiter and Schmidhuber, "Long Short-Term Memory", Neural Computation 9(8), 1997, and Gers, Schmidhuber
 and Cummins, "Learning to Forget", 2000, whose forget gate this is; Cho et al., "Learning Phrase Representations using
