@@ -43,10 +43,9 @@ class Embedding(Layer):
         self.padding_idx = None
         if padding_idx is not None:
             row = checks.integer("padding_idx", padding_idx)
-            if not -num_embeddings <= row < num_embeddings:
-                raise ValueError(
-                    f"padding_idx: expected {-num_embeddings} to {num_embeddings - 1}, got {row}"
-                )
+            count = self.num_embeddings
+            if not -count <= row < count:
+                raise ValueError(f"padding_idx: expected {-count} to {count - 1}, got {row}")
             self.padding_idx = row % self.num_embeddings
         dtype, rng = dtype_of(dtype), generator(rng)
         # drawn in float64 and rounded: one seed means the same rows in both dtypes
@@ -65,7 +64,10 @@ class Embedding(Layer):
 
     def backward(self, dy: Any, cache: Any) -> None:
         """Add dw; integers have no gradient, so there is no dx."""
-        dy = checks.array("dy", dy, None, self.weight.dtype, (*cache.shape, self.embedding_dim))
+        if not hasattr(cache, "__array__") and not isinstance(cache, list | tuple):
+            raise TypeError(f"cache: expected what forward returned, got {type(cache).__name__}")
+        shape = (*np.shape(cache), self.embedding_dim)
+        dy = checks.array("dy", dy, None, self.weight.dtype, shape)
         dw = kernels.embedding_backward(
             dy, cache, self.num_embeddings, padding_idx=self.padding_idx
         )

@@ -69,9 +69,13 @@ def lstm_rows_backward(dh, kept, units, c, peepholes, clip, coupled, dc, dz):
 
 @jit.exact
 def gru_rows(z, units, h_prev, clip, saved, kept, h):
+    zh = np.zeros(3 * units, h.dtype)
     for b in range(h.size // units):
         at = b * units
-        gates.gru_row(z, 4 * at, units, h_prev, at, clip, saved, kept, 4 * at, units, h, at, units)
+        zh[2 * units :] = z[4 * at + 3 * units : 4 * at + 4 * units]
+        gates.gru_pair_row(
+            z, 4 * at, zh, 0, units, h_prev, at, clip, saved, kept, 4 * at, units, h, at, units
+        )
 
 
 @jit.exact

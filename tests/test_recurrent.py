@@ -1,5 +1,10 @@
 """What is particular to sequences: parity, lengths, every option's gradient, bad input."""
 
+import os
+import pickle
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -372,6 +377,74 @@ def test_nan_stays_in_its_row(name, options, rng):
         same(gradients.x[:, others], want.x[:, others])
         same(gradients.h0[others], want.h0[others])
         assert np.isnan(gradients.w_ih).any()
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("name", ["lstm", "gru", "rnn"])
+def test_nan_of_a_row_without_steps_reaches_no_weight(name, reverse, rng):
+    """Spare rows have no gradient; what lies beside them must not be multiplied with it all the same."""
+    arrays, _ = problem(name, {}, rng)
+    states = {"h0": rng.standard_normal((B, H))}
+    if name == "lstm":
+        states |= {"c0": rng.standard_normal((B, H)), "peepholes": rng.standard_normal((3, H))}
+    lengths = np.full(B, 2)
+    lengths[1] = 0
+    results = []
+    for bad in (0.0, np.nan):
+        for key in ("h0", "c0"):
+            if key in states:
+                states[key][1] = bad
+        options = {**states, "lengths": lengths, "reverse": reverse}
+        y, _, cache = forward(name, arrays, options)
+        results.append(backward(name, np.ones(y.shape), cache))
+    for clean, got in zip(results[0]._asdict().items(), results[1]):
+        field, want = clean
+        if want is not None and field not in ("h0", "c0"):
+            np.testing.assert_array_equal(got, want)
+
+
+def test_caches_of_one_shape_share_nothing(rng):
+    arrays, options = problem("rnn", {}, rng)
+    _, _, cache = forward("rnn", arrays, options)
+    cache.layout.first[:] = -1
+    _, _, other = forward("rnn", arrays, options)
+    assert (other.layout.first >= 0).all()
+
+
+def test_packed_weights_are_pickled(rng):
+    arrays, options = problem("gru", {}, rng)
+    packed = kernels.pack("gru", arrays[1:3])
+    again = pickle.loads(pickle.dumps(packed))
+    want = kernels.gru(arrays[0], packed, **options)[0]
+    np.testing.assert_array_equal(kernels.gru(arrays[0], again, **options)[0], want)
+    with pytest.raises(TypeError, match="reverse"):
+        kernels.pack("gru", arrays[1:3], reverse=True)
+
+
+def test_rungs_run_without_the_compiler():
+    """As plain Python, coupled and on odd sizes, where vectors are partial."""
+    environment = {**os.environ, "NUMBA_DISABLE_JIT": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", PLAIN], capture_output=True, text=True, env=environment, check=False
+    )
+    assert done.stdout.split() == ["same"], done.stderr
+
+
+PLAIN = """
+import numpy as np
+import kernels
+
+rng = np.random.default_rng(0)
+x, w, u = (rng.standard_normal(shape) for shape in ((2, 3, 4), (20, 4), (20, 5)))
+results = []
+for rung in ("naive", "batched", "fused"):
+    _, _, cache = kernels.lstm(x, w, u, coupled=True, return_cache=True, algorithm=rung)
+    results.append(kernels.lstm_backward(np.ones((2, 3, 5)), cache, algorithm=rung))
+for other in results[1:]:
+    for a, b in zip(results[0], other):
+        assert (a is None) == (b is None) and (a is None or np.allclose(a, b)), (a, b)
+print("same")
+"""
 
 
 def test_coupled_gates_ignore_what_f_has(rng):

@@ -62,7 +62,12 @@ def real(
     """Return `value` as a float in [least, most], or strictly `above` and `below`."""
     if isinstance(value, bool | np.bool_) or not isinstance(value, float | int | np.number):
         raise TypeError(f"{name}: expected a number, got {value!r}")
-    number = float(value)
+    if isinstance(value, np.complexfloating):
+        raise TypeError(f"{name}: expected a real number, got {value!r}")
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.copysign(math.inf, value)
     if not least <= number <= most or (above is not None and not number > above):
         low = f"above {above}" if above is not None else f"from {least}"
         raise ValueError(f"{name}: expected a number {low} to {most}, got {value!r}")
@@ -89,7 +94,11 @@ def choice(name: str, value: Any, options: Sequence[Any]) -> Any:
 
 def needs(value: Any, options: tuple[str, ...]) -> tuple[str, ...]:
     """Return the gradients wanted: a non-empty sequence drawn from `options`, each once."""
-    if isinstance(value, str) or not isinstance(value, Sequence):
+    if (
+        isinstance(value, str)
+        or not isinstance(value, Sequence)
+        or not all(isinstance(each, str) for each in value)
+    ):
         raise TypeError(f"needs: expected a sequence drawn from {options}, got {value!r}")
     if not value or len(set(value)) != len(value) or not set(value) <= set(options):
         raise ValueError(f"needs: expected a choice from {options}, each once, got {value!r}")

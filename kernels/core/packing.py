@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import threading
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -75,6 +76,18 @@ class Packed:
         if options != self.options:
             raise ValueError(f"{name}: packed for {self.options}, called with {options}")
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {
+            **vars(self),
+            "_forms": {},
+            "_lock": None,
+        }  # forms are made anew, a lock is not copied
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state, _lock=threading.Lock())
+        for array in self.arrays:
+            array.flags.writeable = False
+
     def __repr__(self) -> str:
         return f"Packed({self.op!r}, shape={self.shape}, dtype={self.dtype}, {self.options})"
 
@@ -109,4 +122,8 @@ def pack(op: str, w: Any, **options: Any) -> Packed:
         raise ValueError(
             f"op: expected 'conv2d', 'lstm', 'gru' or 'rnn', got {op!r}, whose weights need no packing"
         )
+    known = set(inspect.signature(packer).parameters)
+    for name in options:
+        if name not in known:
+            raise TypeError(f"{name}: not an option of packing for {op}")
     return packer(w, **options)

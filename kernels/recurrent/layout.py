@@ -61,14 +61,23 @@ class Layout(NamedTuple):
         return self.first if self.stride > 0 else self.first - self.lengths + 1
 
     @property
-    def pairs(self) -> tuple[slice, slice, slice]:
-        """Slices of the steps and, beside it, of the states before and after them."""
-        count = min(self.rows, self.states - max(self.before, self.after))
-        return (
-            slice(0, count),
-            slice(self.before, self.before + count),
-            slice(self.after, self.after + count),
-        )
+    def paired(self) -> int:
+        """How many of the steps' rows have a state on each side: all but the last spare one."""
+        return min(self.rows, self.states - max(self.before, self.after))
+
+    def beside(self, states: np.ndarray, shift: int) -> np.ndarray:
+        """The states `before` or `after` the paired steps, row by row; zero beside a spare row.
+
+        A spare row's gradient is zero, but the state there is another's, and 0·NaN is NaN. A view where there
+        are no spare rows, else a copy.
+        """
+        view = states[shift : shift + self.paired]
+        if not self.ragged:
+            return view
+        rows = view.copy()
+        spare = self.base + self.lengths
+        rows[spare[spare < self.paired]] = 0
+        return rows
 
     def clear(self, rows: np.ndarray) -> None:
         """Make the spare rows of a steps' array zero."""
@@ -90,7 +99,10 @@ class Layout(NamedTuple):
 
 def layout(t: int, b: int, lengths: np.ndarray | None, reverse: bool) -> Layout:
     """Return the layout of T steps of B rows, `lengths` (B,) int64 or None for T everywhere."""
-    return _uniform(t, b, reverse) if lengths is None else _ragged(lengths, reverse)
+    if lengths is not None:
+        return _ragged(lengths, reverse)
+    kept = _uniform(t, b, reverse)  # whose arrays are nobody's to change
+    return kept._replace(first=kept.first.copy(), lengths=kept.lengths.copy())
 
 
 @functools.lru_cache(maxsize=256)  # small calls would spend their time on it

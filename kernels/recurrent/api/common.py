@@ -123,7 +123,10 @@ def row_lengths(lengths: Any, t: int, b: int) -> np.ndarray | None:
     if lengths is None:
         return None
     if isinstance(lengths, list | tuple):
-        lengths = np.asarray(lengths) if len(lengths) else np.empty(0, np.int64)
+        try:
+            lengths = np.asarray(lengths) if len(lengths) else np.empty(0, np.int64)
+        except ValueError:
+            raise ValueError(f"lengths: expected shape ({b},), got {lengths!r}") from None
     lengths = checks.index_array("lengths", lengths, (b,))
     for value in (lengths.min(initial=0), lengths.max(initial=0)):
         if not 0 <= value <= t:

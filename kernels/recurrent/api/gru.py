@@ -215,18 +215,18 @@ def gru_backward(
     drz = GRU.compute(job, algorithm=algorithm)
     steps.clear(drz)
     steps.clear(dn)
-    some, before, _ = steps.pairs
+    some = slice(0, steps.paired)
     wanted.weight("w_ih", (drz, cache.rows), (dn, cache.rows))
     wanted.inputs(steps, (drz, cache.w_ih[: 2 * units]), (dn, cache.w_ih[2 * units :]))
     if first:
         steps.clear(dq)
-        met = dq[some], cache.h[before]
     elif "w_hh" in wanted:
         reset = cache.gates[:, 3 * units :].copy()
         steps.clear(reset)
         met = dn, reset
     if "w_hh" in wanted:
-        wanted.weight("w_hh", (drz[some], cache.h[before]), met)
+        before = steps.beside(cache.h, steps.before)
+        wanted.weight("w_hh", (drz[some], before), (dq[some], before) if first else met)
     wanted.biases((drz, dn), (drz, dq if first else dn))
     return wanted.result()
 

@@ -265,18 +265,20 @@ def lstm_backward(
     )
     dz = LSTM.compute(job, algorithm=algorithm)
     steps.clear(dz)
-    some, before, after = steps.pairs
+    paired = dz[: steps.paired]
     wanted.weight("w_ih", (dz, cache.rows))
-    wanted.weight("w_hh", (dz[some], cache.h[before]))
+    if "w_hh" in wanted:
+        wanted.weight("w_hh", (paired, steps.beside(cache.h, steps.before)))
     wanted.biases((dz,), (dz,))
     if "w_proj" in wanted:
         steps.clear(dp)
         wanted.weight("w_proj", (dp, cache.m))
     if "peepholes" in wanted:
         into = wanted.room("peepholes")
-        di, df, _, do = np.split(dz[some], 4, axis=1)
+        di, df, _, do = np.split(paired, 4, axis=1)
+        before, after = (steps.beside(cache.c, each) for each in (steps.before, steps.after))
         for row, (gate, cell) in enumerate(((di, before), (df, before), (do, after))):
-            (gate * cache.c[cell]).sum(0, out=into[row])
+            (gate * cell).sum(0, out=into[row])
     wanted.inputs(steps, (dz, w_ih))
     return wanted.result()
 

@@ -190,9 +190,9 @@ def rnn_backward(
     job = Job("backward", problem, args, shape, weights=weights, packed=cache.packed)
     dz = RNN.compute(job, algorithm=algorithm)
     steps.clear(dz)
-    some, before, _ = steps.pairs
     wanted.weight("w_ih", (dz, cache.rows))
-    wanted.weight("w_hh", (dz[some], cache.h[before]))
+    if "w_hh" in wanted:
+        wanted.weight("w_hh", (dz[: steps.paired], steps.beside(cache.h, steps.before)))
     wanted.biases((dz,), (dz,))
     wanted.inputs(steps, (dz, cache.w_ih))
     return wanted.result()

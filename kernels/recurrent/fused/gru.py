@@ -22,26 +22,10 @@ from kernels.recurrent.fused.tile import (
     product_from,
 )
 from kernels.recurrent.fused.walk import PAD, begin, dealt, places, still_walking
-from kernels.recurrent.gates import candidate, gate, give, gru_mix, gru_row_backward, take
+from kernels.recurrent.gates import gru_pair_row, gru_row_backward
 
 THREE = 3  # gates
 PARTS = ROWS * FOUR  # of a product, between which the gates' rows are asked for
-
-
-@jit.inlined
-def mixed(zx, ix, zh, ih, gap, h, before, clip, saved, gates, ig, hidden, after, left):
-    """Apply the gates to a vector of units whose pre-activations came in two parts, each r, z, n or q."""
-    bound = simd.splat(clip, h)
-    r = gate(simd.vector(zx, ix) + simd.vector(zh, ih), bound)
-    z = gate(simd.vector(zx, ix + gap) + simd.vector(zh, ih + gap), bound)
-    q = simd.vector(zh, ih + 2 * gap)
-    n = candidate(simd.fma(r, q, simd.vector(zx, ix + 2 * gap)), bound)
-    give(gru_mix(z, n, take(h, before, left)), h, after, left)
-    if saved:
-        give(r, gates, ig, left)
-        give(z, gates, ig + hidden, left)
-        give(n, gates, ig + 2 * hidden, left)
-        give(q, gates, ig + 3 * hidden, left)
 
 
 @jit.exact
@@ -84,7 +68,6 @@ def forward_share(
             simd.prefetch(x, at_x[r] + stride * d, d)
         for block in range(blocks):
             unit, panel = block * lanes, block * width
-            left = hidden - unit if hidden - unit < lanes else 0
             for row in range(0, active, ROWS):
                 tile = simd.alike(start_x, panel, ROWS, THREE)
                 at = simd.places_of(at_x, row)
@@ -96,9 +79,9 @@ def forward_share(
                 simd.store(tile, from_h, 0, width)
                 for i in range(min(ROWS, active - row)):
                     r = row + i
-                    mixed(
+                    gru_pair_row(
                         from_x, i * width, from_h, i * width, lanes, h, at_h[r] + unit, clip, saved, gates,
-                        to_gates[r] + unit, hidden, to_h[r] + unit, left,
+                        to_gates[r] + unit, hidden, h, to_h[r] + unit, min(lanes, hidden - unit),
                     )  # fmt: skip
 
 
@@ -191,9 +174,7 @@ def backward_share(
                 tile = simd.zero_of(packed, ROWS, FOUR)
                 back = simd.places_of(twice, row)
                 terms = 2 * hidden if row < ahead else 0
-                for part in range(
-                    PARTS
-                ):  # asked for a little at a time, or the weights would have to wait
+                for part in range(PARTS):  # asking at once would keep the weights waiting
                     r, low = row + part // FOUR, part * terms // PARTS
                     if step >= 0 and r < active:
                         ask(

@@ -187,9 +187,7 @@ def backward_share(
                 tile = simd.zero_of(packed, ROWS, FOUR)
                 back = simd.places_of(ahead_at, row)
                 terms = deep if row < ahead else 0
-                for part in range(
-                    PARTS
-                ):  # asked for a little at a time, or the weights would have to wait
+                for part in range(PARTS):  # asking at once would keep the weights waiting
                     r, low = row + part // FOUR, part * terms // PARTS
                     if step >= 0 and r < end and not projected:
                         ask(

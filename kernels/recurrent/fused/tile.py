@@ -2,8 +2,9 @@
 
     panel q of W   k after k:  panel[k·width + v·LANES + u]  =  W[gate v of unit q·LANES + u, k]
 
-W_hh's panel follows W_ih's, so that a tile reads on where it was. Where there is one gate (the plain cell), or none (a gradient's columns, a projection), the vectors are four
-neighbouring ones. Past the last unit a panel holds zeros, so that every tile is whole.
+W_hh's panel follows W_ih's, so that a tile reads on where it was. Where there is one gate (the plain cell), or
+none (a gradient's columns, a projection), the vectors are four neighbouring ones. Past the last unit a panel holds
+zeros, so that every tile is whole.
 """
 
 import numpy as np
@@ -14,9 +15,7 @@ from kernels.core import jit, simd
 ROWS = simd.QUAD_ROWS
 FOUR = 4  # vectors of a tile
 SHARES = 16  # pieces of packing
-GROUP = (
-    8 * ROWS
-)  # rows whose tiles are computed before the gates of all are applied: then neither waits
+GROUP = 8 * ROWS  # rows whose tiles are computed before the gates of all are applied
 BUFFER = FOUR * GROUP * simd.BITS // 32  # elements of their tiles of float32; float64 fills half
 
 
@@ -29,19 +28,17 @@ blocks_of = jit.inlined(blocks)
 
 
 @jit.inlined
-def product(tile, a, places, panel, start, width, depth):
-    """Add ROWS rows of a, which begin at `places`, times a panel of `depth` rows."""
-    for k in range(depth):
+def product_from(tile, a, places, panel, start, width, low, high):
+    """Add ROWS rows of a, which begin at `places`, times the rows [low, high) of a panel."""
+    for k in range(low, high):
         tile = simd.multiply_add_at(tile, a, places, k, panel, start + k * width)
     return tile
 
 
 @jit.inlined
-def product_from(tile, a, places, panel, start, width, low, high):
-    """The terms [low, high) of it."""
-    for k in range(low, high):
-        tile = simd.multiply_add_at(tile, a, places, k, panel, start + k * width)
-    return tile
+def product(tile, a, places, panel, start, width, depth):
+    """Add ROWS rows of a, which begin at `places`, times a panel of `depth` rows."""
+    return product_from(tile, a, places, panel, start, width, 0, depth)
 
 
 @jit.exact

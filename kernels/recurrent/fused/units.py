@@ -16,10 +16,10 @@ import numpy as np
 from numba import prange
 
 from kernels.core import jit, meeting, simd, stack, threads
-from kernels.recurrent.fused.gru import THREE, mixed
+from kernels.recurrent.fused.gru import THREE
 from kernels.recurrent.fused.tile import BUFFER, FOUR, ROWS, bias_panels, blocks, blocks_of, product
 from kernels.recurrent.fused.walk import PAD, begin, longest_first, still_walking
-from kernels.recurrent.gates import lstm_row, rnn_row
+from kernels.recurrent.gates import gru_pair_row, lstm_row, rnn_row
 
 MOST = ROWS  # rows of a batch: from the next on `fused` has tiles for two threads
 PARTS = 32  # threads at most
@@ -137,9 +137,9 @@ def block_step(
             row = first[b] + step * stride
             to, brought = (row + after) * hidden + unit, (row * blocks + block) * width
             if cell == THREE:
-                mixed(
+                gru_pair_row(
                     z, brought, buffer, i * width, lanes, h, places[i] + unit, clip, saved, gates,
-                    row * FOUR * hidden + unit, hidden, to, count if count < lanes else 0,
+                    row * FOUR * hidden + unit, hidden, h, to, count,
                 )  # fmt: skip
                 continue
             for u in range(width):

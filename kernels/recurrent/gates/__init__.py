@@ -25,7 +25,6 @@ from kernels.recurrent.gates.gru import (
     gru_pair_row,
     gru_reset_row,
     gru_reset_row_backward,
-    gru_row,
     gru_row_backward,
 )
 from kernels.recurrent.gates.lstm import (
@@ -51,7 +50,6 @@ __all__ = [
     "gru_pair_row",
     "gru_reset_row",
     "gru_reset_row_backward",
-    "gru_row",
     "gru_row_backward",
     "lstm_row",
     "lstm_row_backward",

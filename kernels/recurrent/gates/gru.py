@@ -33,15 +33,8 @@ def gru_finished(r, update, zn, q, h_in, ihp, clip, saved, gates, ig, hidden, h,
 
 
 @jit.inlined
-def gru_block(z, iz, gap, bound, left):
-    """One vector of units, up to what n is made of: r, z, n's part of x, and q."""
-    r, update = gate(take(z, iz, left), bound), gate(take(z, iz + gap, left), bound)
-    return r, update, take(z, iz + 2 * gap, left), take(z, iz + 3 * gap, left)
-
-
-@jit.inlined
 def gru_pair_block(zx, ix, zh, iz, gap, bound, left):
-    """The same from the input's pre-activations and the state's."""
+    """One vector of units, up to what n is made of: r, z, n's part of x, and q."""
     r = gate(take(zx, ix, left) + take(zh, iz, left), bound)
     update = gate(take(zx, ix + gap, left) + take(zh, iz + gap, left), bound)
     return r, update, take(zx, ix + 2 * gap, left), take(zh, iz + 2 * gap, left)
@@ -74,27 +67,6 @@ def gru_pair_row(zx, ix, zh, iz, gap, h_in, ihp, clip, saved, gates, ig, hidden,
     if whole < count:
         left = count - whole
         r, update, zn, q = gru_pair_block(zx, ix + whole, zh, iz + whole, gap, bound, left)
-        gru_finished(
-            r, update, zn, q, h_in, ihp + whole, bound, saved, gates, ig + whole, hidden, h, ih + whole, left
-        )  # fmt: skip
-
-
-@jit.inlined
-def gru_row(z, iz, gap, h_in, ihp, clip, saved, gates, ig, hidden, h, ih, count):
-    """Fill h and, where saved, r, z, n, q; pre-activations r, z, W_n x + b and q = U_n h + b, the last not bounded.
-
-    h may be h_in.
-    """
-    step, bound = simd.lanes(z), simd.splat(clip, z)
-    whole = count // step * step
-    for u in range(0, whole, step):
-        r, update, zn, q = gru_block(z, iz + u, gap, bound, 0)
-        gru_finished(
-            r, update, zn, q, h_in, ihp + u, bound, saved, gates, ig + u, hidden, h, ih + u, 0
-        )  # fmt: skip
-    if whole < count:
-        left = count - whole
-        r, update, zn, q = gru_block(z, iz + whole, gap, bound, left)
         gru_finished(
             r, update, zn, q, h_in, ihp + whole, bound, saved, gates, ig + whole, hidden, h, ih + whole, left
         )  # fmt: skip

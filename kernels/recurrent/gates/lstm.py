@@ -97,7 +97,7 @@ def lstm_block_backward(
     dzg = through_candidate(d * i, g, end)
     if coupled:
         dzi = through_gate(d * (g - before), i, low, high)
-        dzf = of(i, 0.0)
+        dzf = simd.select(i == i, of(i, 0.0), of(i, 0.0))  # a vector, also without the compiler
     else:
         dzi = through_gate(d * g, i, low, high)
         dzf = through_gate(d * before, f, low, high)
