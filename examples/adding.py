@@ -157,7 +157,7 @@ def train(
                 curve.solved = step
                 if stop:
                     break
-            if time.perf_counter() > deadline:
+            if step < steps and time.perf_counter() > deadline:
                 curve.cut = True
                 break
     curve.seconds = time.perf_counter() - start

@@ -175,7 +175,7 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--steps", type=whole(1), help="of training, at most (2500; 20 with --quick)")
     add("--hidden", type=whole(2), help=f"units of every network ({adding.HIDDEN})")
     add("--lr", type=above_zero, help="Adam's learning rate, part 3 (0.01, but 0.001 for the RNN)")
-    add("--minutes", type=above_zero, default=4.5, help="for the adding problem, at most (4.5)")
+    add("--minutes", type=above_zero, default=4, help="for the adding problem, at most (4)")
     add("--seed", type=whole(0), default=0, help="of weights and sequences (0)")
     add("--threads", type=whole(1), help="threads of the kernels (all)")
     add("--quick", action="store_true", help="short sequences, few steps: does it run?")

@@ -36,7 +36,7 @@ from examples.translator import Translator
 
 BATCH = 128
 LIMIT = 12  # symbols that a translation may have: ten and the end, and one to spare
-AMBIGUOUS = "04/03/1998"  # no style of ours: what would a reader make of it?
+OUTSIDE = ["04/03/1998", "30 February 1998", "3 Marz 1998"]  # two readings, no such day, misspelt
 
 
 @dataclass
@@ -68,20 +68,26 @@ def train(
     """Train until ``run.epochs`` epochs, or the minutes, are over, under a progress bar.
 
     No writing is kept: every step draws fresh ones, from a generator of the epoch's own, so that a run
-    which is resumed goes the same way. `shown` is translated after every epoch, to be told of.
+    which is resumed goes the same way; but on a machine too slow for all epochs, the learning rate falls
+    with the minutes. `shown` is translated after every epoch, to be told of.
     """
     loss = layers.CrossEntropyLoss()
     days, _ = dates.split(run.seed)
     parameters = model.parameters()
     spent = sum(each["seconds"] for each in run.history)
-    todo = range(len(run.history), run.epochs if spent < 60 * run.minutes else 0)
+    limit = 60 * run.minutes
+    todo = range(len(run.history), run.epochs if spent < limit else 0)
     start = time.perf_counter()
     with tqdm(total=len(todo) * run.steps, unit="step", disable=None) as bar:
         bar.set_description("compiling the loops")
         for epoch in todo:
             rng = np.random.default_rng([run.seed, 2, epoch])
-            total, begun = 0.0, time.perf_counter()
+            total, taken, begun = 0.0, 0, time.perf_counter()
             for step in range(run.steps):
+                late = (spent + time.perf_counter() - start) / limit  # after a tenth, for compiling
+                done = max((epoch + step / run.steps) / run.epochs, (late - 0.1) / 0.9)
+                if done >= 1:
+                    break
                 writings = dates.draw(days, BATCH, rng)
                 symbols, lengths = dates.encode(each.text for each in writings)
                 right = dates.targets(writings)
@@ -90,23 +96,19 @@ def train(
                 optimizer.zero_grad()
                 model.backward(loss.backward(1.0, loss_cache), cache)
                 layers.clip_grad_norm_(parameters, 1.0)
-                elapsed = (spent + time.perf_counter() - start) / 60 / run.minutes
-                done = max((epoch * run.steps + step) / (run.epochs * run.steps), elapsed)
-                if done >= 1:
-                    break
                 optimizer.lr = run.lr * (1 + math.cos(math.pi * done)) / 2
                 optimizer.step()
-                total += float(value)
+                total, taken = total + float(value), taken + 1
                 bar.update()
                 bar.set_description(f"epoch {epoch + 1}/{run.epochs}", refresh=False)
+            if not taken:
+                break
             found = [each[0] for each in translate(model, [each.text for each in shown])]
             exact = float(np.mean([is_right(*pair) for pair in zip(found, shown)]))
             seconds = time.perf_counter() - begun
-            run.history.append({"loss": total / (step + 1), "exact": exact, "seconds": seconds})
-            bar.set_postfix_str(f"loss {total / (step + 1):.4f}, held out {exact:.2%}")
+            run.history.append({"loss": total / taken, "exact": exact, "seconds": seconds})
+            bar.set_postfix_str(f"loss {total / taken:.4f}, held out {exact:.2%}")
             after_epoch()
-            if done >= 1:
-                break
 
 
 def translate(
@@ -221,12 +223,7 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--model", type=Path, metavar="FILE", help="safetensors file to save to and resume from")
     add("--out", type=Path, default=Path("figures"), metavar="FOLDER", help="where the figures go")
     add("--epochs", type=whole(1), help="of 250 steps of 128 writings, in all (24; 1 with --quick)")
-    add(
-        "--minutes",
-        type=above_zero,
-        default=math.inf,
-        help="stop training after so many, and lower the learning rate by then",
-    )
+    add("--minutes", type=above_zero, default=9, help="for training, at most (9)")
     add("--hidden", type=whole(1), help="size of the encoder's and the decoder's state (192)")
     add("--beam", type=whole(1), default=5, help="hypotheses kept while decoding (5; 1 is greedy)")
     add("--seed", type=whole(0), default=0, help="of split, weights and writings (0)")
@@ -290,7 +287,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     writings, right = report(model, run, count, width)
     if width > 1:
         print("\nWhat no style says, and what the beam makes of it:")
-        tell(model, [AMBIGUOUS], width)
+        tell(model, OUTSIDE, width)
     from examples import dates_figures as figures  # matplotlib is slow to import
 
     for path in figures.draw(options.out, model, run.history, writings, right):

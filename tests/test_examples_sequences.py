@@ -431,6 +431,17 @@ def test_a_run_that_was_cut_off_resumes_to_the_bit(tmp_path):
         np.testing.assert_array_equal(resumed[key], value)
 
 
+def test_minutes_end_a_run():
+    run = translate_dates.Run(0, 8, 4, steps=3, minutes=1e-9)
+    model = translate_dates.network(run)
+    optimizer = layers.Adam(model.parameters(), lr=run.lr)
+    translate_dates.train(model, optimizer, run, [])
+    assert run.history == []
+    run.minutes, run.history = 60.0, [{"loss": 1.0, "exact": 0.0, "seconds": 3600.0}]
+    translate_dates.train(model, optimizer, run, [])
+    assert len(run.history) == 1
+
+
 def test_translate_dates_quick(tmp_path, capsys):
     model, out = tmp_path / "model", tmp_path / "figures"
     assert translate_dates.main(["--quick", "--out", str(out), "--model", str(model)]) == 0
