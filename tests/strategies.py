@@ -40,7 +40,7 @@ def laid_out(x, layout):
 def arrays(draw, shape, dtype, scale=1.0):
     """Draw normal values of one shape and dtype, in any memory layout."""
     seed = draw(st.integers(0, 2**32 - 1))
-    x = (np.random.default_rng(seed).standard_normal(shape) * scale).astype(dtype)
+    x = np.asarray(np.random.default_rng(seed).standard_normal(shape) * scale, dtype)
     return laid_out(x, draw(LAYOUTS)) if len(shape) else x
 
 

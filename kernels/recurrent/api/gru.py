@@ -74,7 +74,8 @@ def gru(
 
     Notes
     -----
-    6·H·(D + H) FLOPs a step. Gates, 4·H numbers a step, are written only where the cache is asked for.
+    6·H·(D + H) FLOPs a step. Gates, 4·H numbers a step, are written only where the cache is asked for. Scratch:
+    the packed weights, and for a handful of rows the inputs' part, 3·H a step; with lengths also x and y.
 
     Source: Cho et al., "Learning Phrase Representations using RNN Encoder-Decoder", 2014.
     """
@@ -175,7 +176,10 @@ def gru_backward(
     Notes
     -----
     12·H·(D + H) FLOPs a step. Scratch: the gradients of the pre-activations, as large as the saved gates; with
-    lengths also dy and dx, a row a step.
+    lengths also dy, dx and a copy of the states, a row a step; where dy is None, zeros in its place.
+
+    Source: Chung et al., "Empirical Evaluation of Gated Recurrent Neural Networks on Sequence Modeling", 2014, for
+    the cell; the family's README derives its gradients.
     """
     common.check_cache("gru", cache, GruCache)
     x, steps, first = cache.x, cache.layout, cache.linear_before_reset

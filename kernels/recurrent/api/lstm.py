@@ -59,7 +59,9 @@ def lstm(
     w_proj : array (P, H), optional
         The output is w_proj · h, and so is the state.
     clip : float, optional
-        Bounds the pre-activations of the gates, peepholes included, to [−clip, clip].
+        Bounds the pre-activations of the gates, peepholes included, to [−clip, clip]. The gradient of one that
+        was bound is zero, as of one within rounding of the bound, for the gate alone tells: in float32 a clip
+        below 10⁻⁵ bounds everything.
     coupled : bool
         f = 1 − i; what the weights hold for f is ignored, and its gradient is zero.
     return_cache : bool
@@ -87,7 +89,8 @@ def lstm(
     Notes
     -----
     8·H·(D + P) FLOPs a step, and 2·P·H with a projection. Gates and cells, 5·H numbers a step, are written only
-    where the cache is asked for.
+    where the cache is asked for. Scratch: the packed weights, and for a handful of rows the inputs' part, 4·H a
+    step; with lengths also x and y, a row a step.
 
     Source: Hochreiter and Schmidhuber, "Long Short-Term Memory", 1997; see `kernels.recurrent.naive` for the
     options'.
@@ -204,8 +207,11 @@ def lstm_backward(
     Notes
     -----
     16·H·(D + P) FLOPs a step. Scratch: the gradients of the pre-activations, as large as the saved gates,
-    and with a projection those of the outputs, as large as the states; with lengths also dy and dx, a row a
-    step.
+    and with a projection those of the outputs, as large as the states. With lengths also dy, dx and a copy of
+    the states, a row a step; where dy is None, zeros in its place. For one step after the other the sweep of
+    `fused` reads w_hh once for each four rows, and gates, cells and dz once.
+
+    Source: Graves, "Supervised Sequence Labelling with Recurrent Neural Networks", 2012, section 4.6.
     """
     common.check_cache("lstm", cache, LstmCache)
     x, steps = cache.x, cache.layout

@@ -71,7 +71,8 @@ def rnn(
 
     Notes
     -----
-    2·H·(D + H) FLOPs a step.
+    2·H·(D + H) FLOPs a step. Scratch: the packed weights, and for a handful of rows the inputs' part, H a step;
+    with lengths also x and y, a row a step.
 
     Source: Elman, "Finding Structure in Time", 1990.
     """
@@ -155,7 +156,9 @@ def rnn_backward(
     Notes
     -----
     4·H·(D + H) FLOPs a step. Scratch: the gradients of the pre-activations, as large as the states; with
-    lengths also dy and dx, a row a step.
+    lengths also dy, dx and a copy of the states, a row a step; where dy is None, zeros in its place.
+
+    Source: Werbos, "Backpropagation Through Time: What It Does and How to Do It", 1990.
     """
     common.check_cache("rnn", cache, RnnCache)
     x, steps = cache.x, cache.layout

@@ -5,7 +5,10 @@
 q meets the reset gate before it is added, so the two products stay apart until the gates. Back through time
 dh_{t−1} = W_hhᵀ·(dr, dz, dq) + z·dh_t. 6·rows·H·(D + H) FLOPs forward, 6·rows·H·H back. Scratch: two tiles, and a few
 integers a batch row. The kind that resets before the product (`linear_before_reset=False`) needs all of r·h
-before any n, so it has no such tile; `batched` does it.
+before any n, so it has no such tile; `batched` does it. Weights are read once a step and thread, x and gates once.
+
+Source: Cho et al., "Learning Phrase Representations using RNN Encoder-Decoder", 2014; the order of reset and product is
+cuDNN's.
 """
 
 import numpy as np

@@ -3,7 +3,9 @@
     h_t = tanh(W_ih·x_t + W_hh·h_{t−1} + b), or the positive part of it
 
 Back through time dh_{t−1} = W_hhᵀ·dz_t, and the cell's slope at once. 2·rows·H·(D + H) FLOPs forward, 2·rows·H·H
-back. Scratch: a tile, and a few integers a batch row.
+back. Scratch: a tile, and a few integers a batch row. Weights are read once a step and thread, x and h once.
+
+Source: Elman, "Finding Structure in Time", 1990.
 """
 
 import numpy as np

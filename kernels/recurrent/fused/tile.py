@@ -41,6 +41,17 @@ def product(tile, a, places, panel, start, width, depth):
     return product_from(tile, a, places, panel, start, width, 0, depth)
 
 
+@jit.inlined
+def single(even, odd, a, places, panel, start, width, depth, buffer):
+    """The product of one row: two sums a vector, for even and odd k, so that none waits for the last."""
+    for k in range(0, depth - 1, 2):
+        even = simd.multiply_add_at(even, a, places, k, panel, start + k * width)
+        odd = simd.multiply_add_at(odd, a, places, k + 1, panel, start + (k + 1) * width)
+    if depth % 2:
+        even = simd.multiply_add_at(even, a, places, depth - 1, panel, start + (depth - 1) * width)
+    simd.store(even + odd, buffer, 0, width)
+
+
 @jit.exact
 def bias_panels(bias, hidden, lanes, gates):
     """A bias in the order of the panels' columns, zeros past the last unit."""

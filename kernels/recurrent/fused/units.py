@@ -17,7 +17,16 @@ from numba import prange
 
 from kernels.core import jit, meeting, simd, stack, threads
 from kernels.recurrent.fused.gru import THREE
-from kernels.recurrent.fused.tile import BUFFER, FOUR, ROWS, bias_panels, blocks, blocks_of, product
+from kernels.recurrent.fused.tile import (
+    BUFFER,
+    FOUR,
+    ROWS,
+    bias_panels,
+    blocks,
+    blocks_of,
+    product,
+    single,
+)
 from kernels.recurrent.fused.walk import PAD, begin, longest_first, still_walking
 from kernels.recurrent.gates import gru_pair_row, lstm_row, rnn_row
 
@@ -81,34 +90,23 @@ def inputs_share(cell, x, bias, hidden, packed, z, share, count):
 
 
 @jit.inlined
-def single(even, odd, h, at, packed, start, width, depth, buffer):
-    """The product of one row: two sums a vector, for even and odd k, so that none waits for the last."""
-    places = simd.places_of(at, 0)
-    for k in range(0, depth - 1, 2):
-        even = simd.multiply_add_at(even, h, places, k, packed, start + k * width)
-        odd = simd.multiply_add_at(odd, h, places, k + 1, packed, start + (k + 1) * width)
-    if depth % 2:
-        even = simd.multiply_add_at(even, h, places, depth - 1, packed, start + (depth - 1) * width)
-    simd.store(even + odd, buffer, 0, width)
-
-
-@jit.inlined
 def states_part(cell, count, h, places, packed, panel, start, begin, width, hidden, buffer):
     """W_hh times the states of up to ROWS rows, begun with what lies at start[begin]."""
+    at = simd.places_of(places, 0)
     if cell == THREE:
         if count == 1:
             even, odd = simd.alike(start, begin, 1, THREE), simd.zero_of(start, 1, THREE)
-            single(even, odd, h, places, packed, panel, width, hidden, buffer)
+            single(even, odd, h, at, packed, panel, width, hidden, buffer)
         else:
             tile = simd.alike(start, begin, ROWS, THREE)
-            tile = product(tile, h, simd.places_of(places, 0), packed, panel, width, hidden)
+            tile = product(tile, h, at, packed, panel, width, hidden)
             simd.store(tile, buffer, 0, width)
     elif count == 1:
         even, odd = simd.alike(start, begin, 1, FOUR), simd.zero_of(start, 1, FOUR)
-        single(even, odd, h, places, packed, panel, width, hidden, buffer)
+        single(even, odd, h, at, packed, panel, width, hidden, buffer)
     else:
         tile = simd.alike(start, begin, ROWS, FOUR)
-        tile = product(tile, h, simd.places_of(places, 0), packed, panel, width, hidden)
+        tile = product(tile, h, at, packed, panel, width, hidden)
         simd.store(tile, buffer, 0, width)
 
 
