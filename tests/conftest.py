@@ -18,6 +18,16 @@ settings.register_profile("long", parent=settings.get_profile("house"), max_exam
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "house"))
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """With `-n`, a file's tests run in one process: two would each compile what all of them need."""
+    if config.getvalue("dist") != "load":
+        return None  # another way was asked for
+    from xdist.scheduler import LoadFileScheduling
+
+    return LoadFileScheduling(config, log)
+
+
 @pytest.fixture(autouse=True)
 def poisoned_memory():
     """Fill every output and every scratch buffer with NaN before the kernel under test runs."""
