@@ -789,9 +789,13 @@ def test_layout_walks_each_step_once(lengths, reverse):
     assert len(set(written)) == len(written) == steps.states  # every row of the states, once
     assert max(read) < steps.rows
     rows = np.zeros((steps.rows, 1))
-    some, before, after = steps.pairs
-    assert len(rows[some]) == len(range(*before.indices(steps.states)))
-    assert len(rows[some]) == len(range(*after.indices(steps.states)))
+    states = np.arange(1.0, steps.states + 1)[:, None]
+    for shift in (steps.before, steps.after):
+        beside = steps.beside(states, shift)[:, 0]
+        assert len(beside) == len(rows[: steps.paired])
+        inside = np.isin(np.arange(steps.paired), read)  # the others are spare
+        np.testing.assert_array_equal(beside[inside], 1 + np.arange(steps.paired)[inside] + shift)
+        assert not beside[~inside].any()
     if lengths is not None:
         steps.clear(rows[:] if rows.size else rows)
         x = np.arange(T * B, dtype=float).reshape(T, B, 1)
