@@ -25,6 +25,7 @@ from kernels.core.ladder import Ladder, Rung, ladder, ladders
 from kernels.core.memory import clear_memory, set_workspace_limit
 from kernels.core.packing import Packed, pack
 from kernels.core.precision import precision
+from kernels.core.targets import debug_sync, to_device, to_host
 from kernels.core.threads import get_num_threads, set_num_threads
 from kernels.dropout import dropout, dropout_backward
 from kernels.gemm import (
@@ -129,6 +130,7 @@ __all__ = [
     "conv2d_backward",
     "cross_entropy",
     "cross_entropy_backward",
+    "debug_sync",
     "dropout",
     "dropout_backward",
     "embedding",
@@ -193,4 +195,6 @@ __all__ = [
     "softmax_backward",
     "tanh",
     "tanh_backward",
+    "to_device",
+    "to_host",
 ]

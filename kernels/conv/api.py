@@ -8,7 +8,7 @@ import numpy as np
 
 from kernels.conv.ladder import CONV2D
 from kernels.conv.problem import ConvProblem
-from kernels.core import checks, geometry
+from kernels.core import checks, geometry, memory, targets
 from kernels.core.ladder import Job
 from kernels.core.packing import Packed
 
@@ -76,9 +76,10 @@ def conv2d(
     convolution may be computed by Winograd's algorithm, whose rounding error is larger, though below 1e-4 of
     the output's scale; ``kernels.precision("strict")`` excludes it.
     """
+    x, w, b = targets.gather(x=x, w=w, b=b)
     x, w, packed, problem = _problem(x, w, stride, padding, dilation, groups)
     bias = (
-        np.zeros(problem.k, x.dtype)
+        memory.zeros(problem.k, x.dtype, x)
         if b is None
         else checks.array("b", b, 1, x.dtype, (problem.k,))
     )
@@ -86,7 +87,7 @@ def conv2d(
     shape = (problem.n, problem.k, problem.oh, problem.ow)
     args, weights = (x, w, bias, *problem.options, relu), (w, problem.groups)
     job = Job("forward", problem, args, shape, weights=weights, packed=packed)
-    return CONV2D.compute(job, algorithm=algorithm, out=out)
+    return targets.owner(CONV2D.compute(job, algorithm=algorithm, out=out))
 
 
 def conv2d_backward(
@@ -133,6 +134,7 @@ def conv2d_backward(
     -----
     dx and dw take as many FLOPs each as the forward; db one for each element of dy.
     """
+    dy, x, w = targets.gather(dy=dy, x=x, w=w)
     x, w, packed, problem = _problem(x, w, stride, padding, dilation, groups)
     shape = (problem.n, problem.k, problem.oh, problem.ow)
     dy = checks.array("dy", dy, 4, x.dtype, shape)
@@ -201,6 +203,7 @@ def _problem(
     oh = geometry.output_size(height, r, stride[0], pads[0], dilation[0])
     ow = geometry.output_size(width, s, stride[1], pads[1], dilation[1])
     problem = ConvProblem(
-        n, c, height, width, k, r, s, oh, ow, stride, pads, dilation, groups, x.dtype
+        n, c, height, width, k, r, s, oh, ow, stride, pads, dilation, groups, x.dtype,
+        targets.capability(x),
     )  # fmt: skip
     return x, w, packed, problem

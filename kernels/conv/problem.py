@@ -27,6 +27,9 @@ class ConvProblem:
     dilation: tuple[int, int] = (1, 1)
     groups: int = 1
     dtype: np.dtype = FLOAT32
+    capability: tuple[int, int] | None = (
+        None  # of the CUDA device where the arrays live; None on the CPU
+    )
 
     @property
     def itemsize(self) -> int:

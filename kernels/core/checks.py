@@ -13,7 +13,9 @@ from typing import Any
 import numpy as np
 
 from kernels.core import targets
+from kernels.core.device_array import DeviceArray
 
+HALVES = ("float16", "bfloat16")  # on a CUDA device alone
 FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 
 
@@ -112,7 +114,7 @@ def outs(value: Any, needs: tuple[str, ...]) -> dict[str, Any]:
     """
     if value is None:
         return dict.fromkeys(needs)
-    if len(needs) == 1 and isinstance(value, np.ndarray):
+    if len(needs) == 1 and not isinstance(value, tuple | list):
         return {needs[0]: value}
     if not isinstance(value, tuple | list) or len(value) != len(needs):
         raise TypeError(f"out: expected one array for each of {needs}, got {type(value).__name__}")
@@ -134,7 +136,8 @@ def array(
     name : str
         The argument, for the message.
     value : array
-        A NumPy array, or anything on the CPU with ``__dlpack__``.
+        A NumPy array, anything on the CPU with ``__dlpack__``, or a `DeviceArray`, for which float16 and
+        bfloat16 will do too.
     ndim : int, optional
         The rank it must have.
     dtype : numpy dtype, optional
@@ -144,10 +147,12 @@ def array(
     empty_axes : tuple of int
         The axes that may have extent zero: the batch, unless said otherwise.
     """
-    x = targets.to_numpy(name, value)
-    native = x.dtype.newbyteorder("=")
-    if native not in FLOATS:
-        raise TypeError(f"{name}: expected float32 or float64, got {x.dtype}")
+    there = isinstance(value, DeviceArray)  # what `targets.gather` made of an array on a device
+    x: Any = value if there else targets.to_numpy(name, value)
+    native = x.dtype if there else x.dtype.newbyteorder("=")
+    if native not in FLOATS and not (there and native.name in HALVES):
+        halves = ", float16 or bfloat16" if there else ""
+        raise TypeError(f"{name}: expected float32 or float64{halves}, got {x.dtype}")
     if dtype is not None and native != dtype:
         raise TypeError(f"{name}: expected {np.dtype(dtype)} like the other arrays, got {x.dtype}")
     if ndim is not None and x.ndim != ndim:
@@ -158,6 +163,8 @@ def array(
         for axis, extent in enumerate(x.shape):
             if extent == 0 and axis not in empty_axes:
                 raise ValueError(f"{name}: expected at least 1 along axis {axis}, got {x.shape}")
+    if there:
+        return contiguous_there(x)
     return native_contiguous(x)
 
 
@@ -178,6 +185,22 @@ def native_contiguous(x: np.ndarray) -> np.ndarray:
     if flags.c_contiguous and flags.aligned and x.dtype.isnative:
         return x if flags.writeable else np.asarray(_Readable(x))
     return np.array(x, dtype=x.dtype.newbyteorder("="), order="C", copy=True, subok=False)
+
+
+def contiguous_there(x: DeviceArray) -> Any:
+    """Return a `DeviceArray` itself if it is C-contiguous, else a copy on the device that is."""
+    if x.flags.c_contiguous:
+        return x
+    from kernels.core.cuda import arrays
+
+    return arrays.contiguous(x)
+
+
+def broadcast(x: Any, shape: tuple[int, ...]) -> Any:
+    """Return a C-contiguous array, x repeated to `shape`."""
+    if isinstance(x, DeviceArray):
+        return contiguous_there(x.broadcast_to(shape))
+    return native_contiguous(np.broadcast_to(x, shape))
 
 
 def index_array(
@@ -202,6 +225,8 @@ def out(
     name: str = "out",
 ) -> np.ndarray:
     """Return the caller's output array if it fits exactly, else ValueError."""
+    if any(isinstance(x, DeviceArray) for x in inputs):
+        return _out_there(value, tuple(shape), np.dtype(dtype), inputs, name)
     if not isinstance(value, np.ndarray):
         raise TypeError(f"{name}: expected a NumPy array, got {type(value).__name__}")
     if value.shape != tuple(shape) or value.dtype != dtype or not value.dtype.isnative:
@@ -216,6 +241,30 @@ def out(
         )
     for x in inputs:
         if x is not None and _overlap(value, x):
+            raise ValueError(
+                f"{name}: expected memory of its own, got an array that overlaps another"
+            )
+    return value
+
+
+def _out_there(value: Any, shape: Any, dtype: Any, inputs: Sequence[Any], name: str) -> Any:
+    """As `out`, for an array on the device of `inputs`."""
+    if not targets.on_cuda(value):
+        raise TypeError(
+            f"{name}: expected an array on the CUDA device, got {type(value).__name__} on the CPU"
+        )
+    given = [x for x in inputs if x is not None]
+    _, value = targets.gather(**{"the inputs": given[0], name: value})
+    if value.shape != shape or value.dtype != dtype:
+        raise ValueError(
+            f"{name}: expected {dtype} of shape {shape}, got {value.dtype} of shape {value.shape}"
+        )
+    if not value.flags.c_contiguous:
+        raise ValueError(f"{name}: expected a C-contiguous array, got strides {value.strides}")
+    low, high = value.span()
+    for each in given:
+        start, end = each.span()
+        if max(low, start) < min(high, end):
             raise ValueError(
                 f"{name}: expected memory of its own, got an array that overlaps another"
             )

@@ -17,9 +17,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from kernels.core import checks, memory, precision, threads
+from kernels.core import checks, memory, precision, targets, threads
+from kernels.core.device_array import DeviceArray
 
 REMEMBERED = 4096  # choices that a ladder keeps
+CUDA_FAMILIES = ("gemm", "conv")  # those with a folder cuda/, imported when it is first asked for
 
 
 def _accepts(problem: Any, direction: str) -> str | None:
@@ -156,18 +158,21 @@ class Ladder:
     directions : tuple of str
         "forward" and the gradients.
     rungs : list of Rung
+    target : {"cpu", "cuda"}
+        Where all of its rungs run.
     """
 
     name: str
     family: str
     directions: tuple[str, ...]
     rungs: list[Rung] = field(default_factory=list)
+    target: str = "cpu"
     _chosen: dict[tuple, Rung] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         for rung in self.rungs:
             self._check(rung)
-        _ladders[self.name] = self
+        _ladders[self.name, self.target] = self
 
     def add(self, rung: Rung) -> None:
         """Put a rung on top."""
@@ -179,6 +184,10 @@ class Ladder:
         if unknown or not rung.run:
             raise ValueError(
                 f"rung {rung.name!r} of {self.name}: directions {sorted(unknown)} are not the ladder's"
+            )
+        if rung.target != self.target:
+            raise ValueError(
+                f"rung {rung.name!r} of {self.name}: for {rung.target!r}, on a ladder for {self.target!r}"
             )
 
     def __iter__(self) -> Iterator[Rung]:
@@ -193,7 +202,8 @@ class Ladder:
         )
 
     def __str__(self) -> str:
-        lines = [f"{self.name} ({', '.join(self.directions)})"]
+        where = "" if self.target == "cpu" else f" on {self.target}"
+        lines = [f"{self.name}{where} ({', '.join(self.directions)})"]
         for rung in self.rungs:
             below = f"on {rung.builds_on}" if rung.builds_on else "the formula"
             lines.append(f"  {rung.name:<12} {below:<14} {rung.idea}  [{', '.join(rung.run)}]")
@@ -239,15 +249,22 @@ class Ladder:
         """Why `rung` cannot do this problem now, or None."""
         if direction not in rung.run:
             return f"it has no {direction}, only {', '.join(rung.run)}"
-        reason = rung.refuses(problem, direction)
-        if reason is not None:
-            return reason
+        return rung.refuses(problem, direction) or self._over_limit(rung, problem, direction)
+
+    def _over_limit(self, rung: Rung, problem: Any, direction: str) -> str | None:
+        """Why a rung that could do the problem may not: its scratch. None if it may."""
         limit = memory.workspace_limit()
-        if limit is not None:
-            needed = rung.needed(problem, direction) * problem.itemsize
-            if needed > limit:
-                return f"it needs {needed:,} bytes of scratch, and the workspace limit is {limit:,}"
+        if limit is None or direction not in rung.run or rung.refuses(problem, direction):
+            return None
+        needed = rung.needed(problem, direction) * problem.itemsize
+        if needed > limit:
+            return f"it needs {needed:,} bytes of scratch, and the workspace limit is {limit:,}"
         return None
+
+    def serving(self, problem: Any) -> Ladder:
+        """Return the ladder that serves a problem: this one, or its twin for the device where the problem lives."""
+        place = "cpu" if getattr(problem, "capability", None) is None else "cuda"
+        return self if place == self.target else ladder(self.name, place)
 
     def choose(self, problem: Any, direction: str = "forward", algorithm: str = "auto") -> Rung:
         """Pick the accepting rung of least cost, or the one asked for.
@@ -256,10 +273,13 @@ class Ladder:
         ------
         ValueError
             If `algorithm` is no rung of this ladder, or that rung cannot do the problem: with its
-            reason.
+            reason; if no rung can.
         MemoryError
-            If no rung fits the workspace limit.
+            If none can within the workspace limit.
         """
+        serving = self.serving(problem)
+        if serving is not self:
+            return serving.choose(problem, direction, algorithm)
         rung = self._choose(problem, direction, algorithm)
         if _planning.get():
             costs = {
@@ -280,7 +300,7 @@ class Ladder:
                 )
             return rung
         # choosing takes longer than a small problem: the answer is kept, with all that it hangs on
-        key = (problem, direction, len(self.rungs), memory.workspace_limit(), precision.strict())
+        key = (problem, direction, len(self.rungs), memory.workspace_limit(), precision.level())
         best = self._chosen.get(key)
         if best is None:
             if len(self._chosen) >= REMEMBERED:
@@ -291,7 +311,7 @@ class Ladder:
     def _cheapest(self, problem: Any, direction: str) -> Rung:
         best, least = None, float("inf")
         for rung in self.rungs:
-            if rung.target == "cpu" and self.refusal(rung, problem, direction) is None:
+            if self.refusal(rung, problem, direction) is None:
                 cost = rung.cost(problem, direction)
                 if best is None or cost < least:
                     best, least = rung, cost
@@ -299,7 +319,12 @@ class Ladder:
             reasons = "; ".join(
                 f"{r.name}: {self.refusal(r, problem, direction)}" for r in self.rungs
             )
-            raise MemoryError(f"no rung of {self.name} can do {direction} of {problem}: {reasons}")
+            kind = (
+                MemoryError
+                if any(self._over_limit(r, problem, direction) for r in self.rungs)
+                else ValueError
+            )
+            raise kind(f"no rung of {self.name} can do {direction} of {problem}: {reasons}")
         return best
 
     def compute(
@@ -332,13 +357,13 @@ class Ladder:
         taken = [x for job in jobs.values() for x in job.arrays]
         for name in needs:
             if given[name] is not None:
-                jobs[name].output(given[name], taken)
+                given[name] = jobs[name].output(given[name], taken)
                 taken.append(given[name])
         results: dict[str, np.ndarray | None] = dict.fromkeys(jobs)
         for name in needs:
             result = jobs[name].output(given[name], ())
             self._run(rungs[name], jobs[name], result)
-            results[name] = result
+            results[name] = targets.owner(result)
         return results
 
     def _run(self, rung: Rung, job: Job, result: np.ndarray) -> None:
@@ -347,7 +372,7 @@ class Ladder:
             args = (*args, self._packed(rung, job))
         scratch = rung.scratch(job.problem, job.direction)
         if scratch:
-            args = (*args, memory.empty(scratch, job.problem.dtype))
+            args = (*args, memory.scratch(scratch, job.problem.dtype, result))
         threads.run(rung.run[job.direction], args, job.problem.work(job.direction))
 
     def _packed(self, rung: Rung, job: Job) -> np.ndarray:
@@ -391,35 +416,49 @@ class Job:
     packed: Any = None
 
     @property
-    def arrays(self) -> list[np.ndarray]:
+    def arrays(self) -> list[Any]:
         """The arrays among its arguments."""
-        return [x for x in self.args if isinstance(x, np.ndarray)]
+        return [x for x in self.args if isinstance(x, np.ndarray | DeviceArray)]
 
     def output(self, out: np.ndarray | None, inputs: Sequence[np.ndarray]) -> np.ndarray:
         """The caller's output if it fits, or a fresh one."""
         dtype = self.problem.dtype if self.dtype is None else self.dtype
         if out is None:
-            return memory.empty(self.shape, dtype)
+            return memory.beside(self.arrays[0], self.shape, dtype)
         return checks.out(out, self.shape, dtype, [*self.arrays, *inputs])
 
 
-_ladders: dict[str, Ladder] = {}
+_ladders: dict[tuple[str, str], Ladder] = {}
 
 
-def ladder(name: str) -> Ladder:
+def ladder(name: str, target: str = "cpu") -> Ladder:
     """Return the ladder of a public operation: names, ideas, what builds on what, source, costs.
+
+    Parameters
+    ----------
+    name : str
+        The public function.
+    target : {"cpu", "cuda"}
+        Where its rungs run. Those for CUDA need the package numba-cuda, but no device.
 
     Raises
     ------
     ValueError
-        If there is no such operation; the message lists those that exist.
+        If there is no such operation, or it has no rungs for `target`; the message lists those that exist.
+    RuntimeError
+        If `target` is "cuda" and the package is not installed.
     """
-    try:
-        return _ladders[name]
-    except (KeyError, TypeError):
-        raise ValueError(f"name: expected one of {sorted(_ladders)}, got {name!r}") from None
+    checks.choice("target", target, ("cpu", "cuda"))
+    found = {each.name for each in ladders(target)}
+    if not isinstance(name, str) or name not in found:
+        raise ValueError(f"name: expected one of {sorted(found)} for {target}, got {name!r}")
+    return _ladders[name, target]
 
 
-def ladders() -> tuple[Ladder, ...]:
-    """All ladders, by family and name."""
-    return tuple(sorted(_ladders.values(), key=lambda each: (each.family, each.name)))
+def ladders(target: str = "cpu") -> tuple[Ladder, ...]:
+    """All ladders for a target, by family and name."""
+    if target == "cuda":
+        for family in CUDA_FAMILIES:
+            importlib.import_module(f"kernels.{family}.cuda.ladder")
+    found = [each for each in _ladders.values() if each.target == target]
+    return tuple(sorted(found, key=lambda each: (each.family, each.name)))

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import math
 import os
+import sys
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
@@ -161,9 +162,44 @@ def poisoned() -> Iterator[None]:
         _poison = before
 
 
+def beside(like: Any, shape: Sequence[int], dtype: Any) -> Any:
+    """Return an uninitialised C-contiguous array where `like` lives, and of its kind."""
+    if isinstance(like, np.ndarray):
+        return empty(shape, dtype)
+    from kernels.core.cuda import arrays
+
+    return arrays.empty(tuple(shape), dtype, like)
+
+
+def scratch(shape: int | tuple[int, ...], dtype: Any, like: Any) -> Any:
+    """Return scratch for one call where `like` lives; on a device it is the same buffer for each call."""
+    if isinstance(like, np.ndarray):
+        return empty(shape, dtype)
+    from kernels.core.cuda import arrays
+
+    return arrays.scratch(shape, dtype, like)
+
+
+def zeros(count: int, dtype: Any, like: Any) -> Any:
+    """Return `count` zeros where `like` lives, to be read only; on a device they are kept."""
+    if isinstance(like, np.ndarray):
+        return np.zeros(count, dtype)
+    from kernels.core.cuda import arrays
+
+    return arrays.zeros(count, dtype, like)
+
+
+def poisons() -> bool:
+    """Whether outputs and scratch are to be filled with NaN now."""
+    return _poison
+
+
 def clear_memory() -> None:
-    """Give the recycler's idle buffers back to the operating system."""
+    """Give the recycler's idle buffers back to the operating system, and scratch on devices to its driver."""
     _pool.clear()
+    arrays = sys.modules.get("kernels.core.cuda.arrays")
+    if arrays is not None:
+        arrays.clear()
 
 
 def held_memory() -> int:

@@ -7,7 +7,7 @@ from typing import Any
 
 from kernels.core import checks
 
-LEVELS = ("default", "strict")
+LEVELS = ("default", "strict", "tf32")
 REMEMBERED = 64  # settings that may still turn out to be blocks
 
 # What the process was set to: the last counts. A call that turns out to open a block takes its own back,
@@ -24,11 +24,13 @@ class precision:
 
     Parameters
     ----------
-    level : {"default", "strict"}
+    level : {"default", "strict", "tf32"}
         "default" lets ``algorithm="auto"`` take a rung that trades accuracy for fewer multiplies, where its
         error stays below 1e-4 of the output's scale (Winograd convolution). "strict" leaves those out: every
         result is the formula's sum of products and nothing else (no zeros multiplied, which would spread a
-        NaN), and a rung that does otherwise, asked for by name, is refused.
+        NaN), and a rung that does otherwise, asked for by name, is refused. "tf32" lets a CUDA device multiply
+        float32 arrays on its tensor cores, which read 10 bits of each mantissa (an error near 1e-3 of what is
+        summed) and sum in float32; on the CPU it is "default".
 
     Raises
     ------
@@ -51,7 +53,16 @@ class precision:
         _inside.reset(self._token)
 
 
+def level() -> str:
+    """Return the level that is in force now."""
+    return _inside.get() or (_settings[-1].level if _settings else LEVELS[0])
+
+
 def strict() -> bool:
     """Whether rungs that trade accuracy for speed are left out now."""
-    level = _inside.get() or (_settings[-1].level if _settings else LEVELS[0])
-    return level == "strict"
+    return level() == "strict"
+
+
+def tf32() -> bool:
+    """Whether tensor cores may multiply float32 arrays now."""
+    return level() == "tf32"

@@ -58,14 +58,16 @@ def matmul(a: Any, b: Any, *, algorithm: str = "auto", out: np.ndarray | None = 
     -----
     2·M·N·K FLOPs for each matrix of the batch.
     """
+    a, b = targets.gather(a=a, b=b)
     p = _product(a, b)
     x, batch, m = p.a, p.batch, p.m
     if len(p.b) == 1 and batch > 1 and not p.transpose_a:  # one B for all: more rows of A
         x, batch, m = p.a.reshape(1, batch * m, p.k), 1, batch * m
-    problem = GemmProblem(batch, m, p.n, p.k, p.transpose_a, p.transpose_b, x.dtype)
+    where = targets.capability(x)
+    problem = GemmProblem(batch, m, p.n, p.k, p.transpose_a, p.transpose_b, x.dtype, where)
     args = (x, p.b, p.transpose_a, p.transpose_b)
     job = Job("forward", problem, args, p.shape, (batch, m, p.n))
-    return MATMUL.compute(job, algorithm=algorithm, out=out)
+    return targets.owner(MATMUL.compute(job, algorithm=algorithm, out=out))
 
 
 def matmul_backward(
@@ -107,6 +109,7 @@ def matmul_backward(
     Each gradient takes as many FLOPs as the forward. A matrix that served a whole batch is one product
     over all of it (`b`), or a product each and a sum over them (`a`).
     """
+    dy, a, b = targets.gather(dy=dy, a=a, b=b)
     p = _product(a, b)
     empty = tuple(range(len(p.shape)))
     dy = checks.array("dy", dy, len(p.shape), p.a.dtype, p.shape, empty).reshape(p.batch, p.m, p.n)
@@ -116,8 +119,8 @@ def matmul_backward(
     taken = [dy, p.a, p.b]
     for name, value in given.items():
         if value is not None:
-            checks.out(value, shapes[name], dy.dtype, taken)
-            taken.append(value)
+            given[name] = checks.out(value, shapes[name], dy.dtype, taken)
+            taken.append(given[name])
     results: dict[str, np.ndarray | None] = {"a": None, "b": None}
     jobs = {}
     for name in needs:
@@ -125,30 +128,40 @@ def matmul_backward(
         MATMUL.choose(jobs[name].problem, f"d{name}", algorithm)  # all are chosen before one is run
     for name in needs:
         job, leading = jobs[name], (p.a_leading if name == "a" else p.b_leading)
+        target = given[name]
+        if target is None:
+            target = memory.beside(dy, shapes[name], dy.dtype)
+        results[name] = targets.owner(target)
         if math.prod(job.shape) == math.prod(shapes[name]):
-            whole = None if given[name] is None else given[name].reshape(job.shape)
-            result = MATMUL.compute(job, algorithm=algorithm, out=whole).reshape(shapes[name])
-            results[name] = result if given[name] is None else given[name]
+            MATMUL.compute(job, algorithm=algorithm, out=target.reshape(job.shape))
             continue
         each = MATMUL.compute(job, algorithm=algorithm).reshape(*p.leading, *job.shape[1:])
         padded = (1,) * (len(p.leading) - len(leading)) + leading
         axes = tuple(i for i, (n, whole) in enumerate(zip(padded, p.leading)) if n != whole)
-        target = memory.empty(shapes[name], dy.dtype) if given[name] is None else given[name]
-        np.sum(each, axis=axes, keepdims=True, out=target.reshape(*padded, *job.shape[1:]))
-        results[name] = target
+        _sum(each, axes, target.reshape(*padded, *job.shape[1:]))
     return results[needs[0]] if len(needs) == 1 else MatmulGradients(**results)
+
+
+def _sum(each: Any, axes: tuple[int, ...], out: Any) -> None:
+    """Sum over `axes`, which keep extent 1, into `out`."""
+    if isinstance(each, np.ndarray):
+        np.sum(each, axis=axes, keepdims=True, out=out)
+        return
+    from kernels.core.cuda import gathering
+
+    gathering.sum_over(each, axes, out)
 
 
 def _product_gradient(name: str, dy: np.ndarray, p: _Product) -> Job:
     """Describe da = dy · op(b)ᵀ or db = op(a)ᵀ · dy, a matrix for each of the batch."""
-    a, batch, m = p.a, p.batch, p.m
+    a, batch, m, where = p.a, p.batch, p.m, targets.capability(dy)
     if len(p.b) == 1 and batch > 1 and (name == "a" or not p.transpose_a):  # as in the forward
         dy, batch, m = dy.reshape(1, batch * m, p.n), 1, batch * m
         a = a.reshape(1, m, p.k) if name == "b" else a
     if name == "a":
-        problem = GemmProblem(batch, m, p.k, p.n, False, not p.transpose_b, dy.dtype)
+        problem = GemmProblem(batch, m, p.k, p.n, False, not p.transpose_b, dy.dtype, where)
         return Job("da", problem, (dy, p.b, False, not p.transpose_b), (batch, m, p.k))
-    problem = GemmProblem(batch, p.k, p.n, m, not p.transpose_a, False, dy.dtype)
+    problem = GemmProblem(batch, p.k, p.n, m, not p.transpose_a, False, dy.dtype, where)
     return Job("db", problem, (a, dy, not p.transpose_a, False), (batch, p.k, p.n))
 
 
@@ -186,8 +199,8 @@ def _product(a: Any, b: Any) -> _Product:
     if b.dtype != a.dtype:
         raise TypeError(f"b: expected {a.dtype} like a, got {b.dtype}")
     row, column = a.ndim == 1, b.ndim == 1
-    a = a[None] if row else a
-    b = b[:, None] if column else b
+    a = a.reshape(1, -1) if row else a
+    b = b.reshape(-1, 1) if column else b
     m, k = a.shape[-2:][:: -1 if transpose_a else 1]
     inner, n = b.shape[-2:][:: -1 if transpose_b else 1]
     if inner != k:
@@ -216,7 +229,7 @@ def _product(a: Any, b: Any) -> _Product:
 
 def _operand(name: str, value: Any) -> tuple[np.ndarray, bool]:
     """Return a C-contiguous array and whether it is to be read transposed."""
-    x = targets.to_numpy(name, value)
+    x = value if targets.on_cuda(value) else targets.to_numpy(name, value)
     if x.ndim == 0:
         raise ValueError(f"{name}: expected at least 1 dimension, got a number")
     axes = tuple(range(x.ndim))
@@ -229,7 +242,7 @@ def _batched(x: np.ndarray, leading: tuple[int, ...]) -> np.ndarray:
     """Reshape to (1, …) where one matrix serves the whole batch, to (batch, …) where each has its own."""
     if math.prod(x.shape[:-2]) == 1:
         return x.reshape(1, *x.shape[-2:])
-    whole = checks.native_contiguous(np.broadcast_to(x, leading + x.shape[-2:]))
+    whole = checks.broadcast(x, leading + x.shape[-2:])
     return whole.reshape(math.prod(leading), *x.shape[-2:])
 
 
@@ -269,15 +282,16 @@ def linear(
     -----
     2·rows·D·H FLOPs.
     """
+    x, w, b = targets.gather(x=x, w=w, b=b)
     x, w, rows = _linear_inputs(x, w)
     relu = checks.choice("activation", activation, (None, "relu")) == "relu"
     h, d = w.shape
-    bias = np.zeros(h, x.dtype) if b is None else checks.array("b", b, 1, x.dtype, (h,))
-    problem = GemmProblem(1, rows, h, d, False, True, x.dtype)
+    bias = memory.zeros(h, x.dtype, x) if b is None else checks.array("b", b, 1, x.dtype, (h,))
+    problem = GemmProblem(1, rows, h, d, False, True, x.dtype, targets.capability(x))
     job = Job(
         "forward", problem, (x.reshape(rows, d), w, bias, relu), (*x.shape[:-1], h), (rows, h)
     )
-    return LINEAR.compute(job, algorithm=algorithm, out=out)
+    return targets.owner(LINEAR.compute(job, algorithm=algorithm, out=out))
 
 
 def linear_backward(
@@ -314,21 +328,23 @@ def linear_backward(
     TypeError, ValueError
         As `linear`.
     """
+    dy, x, w = targets.gather(dy=dy, x=x, w=w)
     x, w, rows = _linear_inputs(x, w)
     h, d = w.shape
+    kind = {"dtype": x.dtype, "capability": targets.capability(x)}
     dy = checks.array("dy", dy, x.ndim, x.dtype, (*x.shape[:-1], h))
     dy2, x2 = dy.reshape(rows, h), x.reshape(rows, d)
     jobs = {
-        "x": Job("dx", GemmProblem(1, rows, d, h, dtype=x.dtype), (dy2, w), x.shape, (rows, d)),
-        "w": Job("dw", GemmProblem(1, h, d, rows, True, dtype=x.dtype), (dy2, x2), w.shape),
-        "b": Job("db", GemmProblem(1, 1, h, rows, dtype=x.dtype), (dy2,), (h,)),
+        "x": Job("dx", GemmProblem(1, rows, d, h, **kind), (dy2, w), x.shape, (rows, d)),
+        "w": Job("dw", GemmProblem(1, h, d, rows, True, **kind), (dy2, x2), w.shape),
+        "b": Job("db", GemmProblem(1, 1, h, rows, **kind), (dy2,), (h,)),
     }
     results = LINEAR.gradients(jobs, needs, algorithm=algorithm, out=out)
     return results[needs[0]] if len(needs) == 1 else LinearGradients(**results)
 
 
 def _linear_inputs(x: Any, w: Any) -> tuple[np.ndarray, np.ndarray, int]:
-    x = targets.to_numpy("x", x)
+    x = x if targets.on_cuda(x) else targets.to_numpy("x", x)
     if x.ndim == 0:
         raise ValueError("x: expected at least 1 dimension, got a number")
     x = checks.array("x", x, empty_axes=tuple(range(x.ndim - 1)))

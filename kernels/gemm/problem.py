@@ -20,6 +20,9 @@ class GemmProblem:
     transpose_a: bool = False
     transpose_b: bool = False
     dtype: np.dtype = FLOAT32
+    capability: tuple[int, int] | None = (
+        None  # of the CUDA device where the arrays live; None on the CPU
+    )
 
     @property
     def itemsize(self) -> int:

@@ -1,0 +1,1 @@
+"""The conv2d ladder on a GPU."""

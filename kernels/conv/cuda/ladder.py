@@ -1,0 +1,1 @@
+"""The rungs of conv2d on a CUDA device."""

@@ -1,0 +1,275 @@
+"""Arrays of others in, without a copy; the same kind out; scratch that is kept from call to call.
+
+PyTorch's, CuPy's and Numba's own arrays are known by name: outputs are made by their library, from its memory
+pool. Any other kind with ``__cuda_array_interface__`` or CUDA DLPack is read as well; its outputs are Numba's.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from kernels.core import memory
+from kernels.core.cuda.compiler import SIMULATED, cuda, standing_for
+from kernels.core.device_array import DeviceArray
+
+# one buffer for each device and stream: work queued on one stream uses it in turn
+_scratch: dict[tuple[int, int], DeviceArray] = {}
+_zeros: dict[int, DeviceArray] = {}
+
+
+def library(value: Any) -> str:
+    """Name of the package that an array's class comes from."""
+    return type(value).__module__.partition(".")[0]
+
+
+def view(name: str, value: Any) -> DeviceArray:
+    """Describe a foreign CUDA array, on the stream its library works on; `name` is the argument, for errors.
+
+    Raises
+    ------
+    TypeError
+        If it cannot be read, for instance because it requires gradients.
+    """
+    if isinstance(value, DeviceArray):
+        return value
+    if SIMULATED:
+        array = value._ary
+        return DeviceArray(array.ctypes.data, array.shape, array.strides, array.dtype, value)
+    if library(value) == "numba_cuda_mlir" or library(value) == "numba":
+        return _own(value)
+    from cuda.core.utils import StridedMemoryView
+
+    try:
+        found = StridedMemoryView.from_any_interface(value, stream_ptr=-1)
+    except (AttributeError, BufferError, RuntimeError, TypeError, ValueError) as error:
+        raise TypeError(f"{name}: {type(value).__name__} cannot be read: {error}") from None
+    dtype = np.dtype(found.dtype)
+    shape = tuple(map(int, found.shape))
+    strides = found.strides  # in elements, None where they are packed
+    where = {"device": int(found.device_id), "stream": _stream(value, int(found.device_id))}
+    if strides is None:
+        return DeviceArray.packed(int(found.ptr), shape, dtype, value, **where)
+    steps = tuple(int(step) * dtype.itemsize for step in strides)
+    return DeviceArray(int(found.ptr), shape, steps, dtype, value, **where)
+
+
+def _own(value: Any) -> DeviceArray:
+    """Describe an array of Numba's."""
+    interface = value.__cuda_array_interface__
+    context = getattr(value.gpu_data, "context", None)
+    native = value if value.is_c_contiguous() else None
+    return DeviceArray(
+        int(interface["data"][0] or 0),
+        value.shape,
+        value.strides,
+        value.dtype,
+        value,
+        0 if context is None else context.device.id,
+        _handle(value.stream),
+        native,
+    )
+
+
+def _handle(stream: Any) -> int:
+    """Number of a Numba stream."""
+    return int(getattr(stream, "handle", stream) or 0)
+
+
+def _stream(value: Any, device: int) -> int:
+    """Handle of the stream on which the library of `value` queues work now."""
+    if library(value) == "torch":
+        import torch
+
+        return int(torch.cuda.current_stream(device).cuda_stream)
+    if library(value) == "cupy":
+        import cupy
+
+        return int(cupy.cuda.get_current_stream().ptr)
+    interface = getattr(value, "__cuda_array_interface__", {})
+    return int(interface.get("stream") or 0)
+
+
+def gather(arrays: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Describe the arrays of one call, all on the stream of the first; see `targets.gather`."""
+    found = {name: view(name, value) for name, value in arrays.items() if value is not None}
+    first, *others = found
+    lead = found[first]
+    for name in others:
+        each = found[name]
+        if each.device != lead.device:
+            raise ValueError(
+                f"{name}: expected an array on CUDA device {lead.device} like {first}, got one on "
+                f"device {each.device}"
+            )
+        if each.stream != lead.stream:
+            _after(lead.stream, each.stream)
+            found[name] = replace(each, stream=lead.stream)
+    return tuple(found.get(name) for name in arrays)
+
+
+def _after(stream: int, other: int) -> None:
+    """Let what is queued on `stream` from now on wait for what is queued on `other`."""
+    if SIMULATED or standing_for():
+        return
+    event = cuda.event(timing=False)
+    event.record(external_stream(other))
+    event.wait(external_stream(stream))
+
+
+def external_stream(handle: int) -> Any:
+    """Numba's object for a stream, or 0 for the default one."""
+    return cuda.external_stream(handle) if handle else 0
+
+
+def on_device(ordinal: int) -> Any:
+    """Context in which `ordinal` is the current device."""
+    if SIMULATED or standing_for() or cuda.get_current_device().id == ordinal:
+        return contextlib.nullcontext()
+    return cuda.gpus[ordinal]
+
+
+def empty(shape: tuple[int, ...], dtype: Any, like: DeviceArray) -> DeviceArray:
+    """Return an uninitialised C-contiguous array of the kind of `like.owner`, on its device and stream."""
+    shape, dtype = tuple(map(int, shape)), np.dtype(dtype)
+    if standing_for():
+        made = DeviceArray.packed(like.pointer, shape, dtype, None, stream=like.stream)
+        return made
+    kind = library(like.owner)
+    if SIMULATED:
+        made = view("out", cuda.to_device(np.empty(shape, dtype)))
+    elif kind == "torch":
+        import torch
+
+        names = getattr(torch, "bfloat16" if dtype.name == "bfloat16" else dtype.name)
+        tensor = torch.empty(shape, dtype=names, device=like.owner.device)
+        made = DeviceArray.packed(
+            tensor.data_ptr(), shape, dtype, tensor, device=like.device, stream=like.stream
+        )
+    elif kind == "cupy":
+        import cupy
+
+        with cupy.cuda.Device(like.device):
+            array = cupy.empty(shape, dtype)
+        made = DeviceArray.packed(
+            array.data.ptr, shape, dtype, array, device=like.device, stream=like.stream
+        )
+    else:
+        with on_device(like.device):
+            made = replace(_own(cuda.device_array(shape, dtype)), stream=like.stream)
+    poison(made)
+    return made
+
+
+def poison(array: DeviceArray) -> None:
+    """Fill with NaN where `memory.poisoned` says so: what tests and the bench run in."""
+    if not memory.poisons() or array.size == 0 or standing_for():
+        return
+    host = np.empty(array.shape, array.dtype)
+    host.fill(np.nan)
+    copy_from_host(host, array)
+
+
+def copy_from_host(host: np.ndarray, array: DeviceArray) -> None:
+    """Overwrite a C-contiguous device array, after what is queued on its stream."""
+    bits = host.view(f"u{host.dtype.itemsize}")
+    argument(replace(array, dtype=bits.dtype, native=None)).copy_to_device(
+        bits, stream=external_stream(array.stream)
+    )
+
+
+def scratch(elements: int | tuple[int, ...], dtype: Any, like: DeviceArray) -> DeviceArray:
+    """Return scratch for one call: a buffer kept for the device and stream, made anew only to grow."""
+    shape = (elements,) if isinstance(elements, int | np.integer) else tuple(elements)
+    dtype = np.dtype(dtype)
+    nbytes = math.prod(shape) * dtype.itemsize
+    if standing_for():
+        return DeviceArray.packed(like.pointer, shape, dtype, None)
+    place = (like.device, like.stream)
+    held = _scratch.get(place)
+    if held is None or held.size < nbytes:
+        with on_device(like.device):
+            made = cuda.device_array(nbytes, np.uint8)
+        held = _scratch[place] = replace(view("scratch", made), stream=like.stream)
+    part = DeviceArray.packed(
+        held.pointer, shape, dtype, held.owner, device=like.device, stream=like.stream
+    )
+    poison(part)
+    return part
+
+
+def zeros(count: int, dtype: Any, like: DeviceArray) -> DeviceArray:
+    """Return zeros that are made once: what stands for a bias that was not given."""
+    dtype = np.dtype(dtype)
+    if standing_for():
+        return DeviceArray.packed(like.pointer, (count,), dtype, None)
+    nbytes, place = count * dtype.itemsize, like.device
+    held = _zeros.get(place)
+    if held is None or held.size < nbytes:
+        with on_device(like.device):
+            held = _zeros[place] = view("zeros", cuda.to_device(np.zeros(nbytes, np.uint8)))
+    return DeviceArray.packed(
+        held.pointer, (count,), dtype, held.owner, device=like.device, stream=like.stream
+    )
+
+
+def clear() -> None:
+    """Give what is kept from call to call back, once all work is done."""
+    if _scratch and not SIMULATED:
+        cuda.synchronize()
+    _scratch.clear()
+    _zeros.clear()
+
+
+def argument(array: DeviceArray) -> Any:
+    """Turn a view into what a kernel is launched with. bfloat16 arrives as its bits, uint16."""
+    if array.native is not None:
+        return array.native
+    dtype = np.dtype(np.uint16) if array.dtype.name == "bfloat16" else array.dtype
+    interface = {
+        "shape": array.shape,
+        "strides": None if array.flags.c_contiguous else array.strides,
+        "typestr": dtype.str,
+        "data": (array.pointer, False),
+        "version": 3,
+    }
+    if SIMULATED:
+        host = np.asarray(_Interface(interface, array.owner))
+        return cuda.simulator.cudadrv.devicearray.FakeCUDAArray(host)
+    return cuda.from_cuda_array_interface(interface, owner=array.owner, sync=False)
+
+
+class _Interface:
+    """Memory of the simulator's, as NumPy reads it."""
+
+    def __init__(self, interface: dict[str, Any], owner: Any) -> None:
+        self.__array_interface__ = interface
+        self._owner = owner
+
+
+def to_host(array: DeviceArray) -> np.ndarray:
+    """Copy to the CPU, after what is queued on the array's stream."""
+    whole = contiguous(array)
+    if standing_for():
+        raise RuntimeError("there is no device, only its compiler: nothing can be read")
+    with on_device(array.device):
+        host = argument(whole).copy_to_host(stream=external_stream(array.stream))
+        if not SIMULATED and array.stream:
+            external_stream(array.stream).synchronize()
+    return host.view(array.dtype)
+
+
+def contiguous(array: DeviceArray) -> DeviceArray:
+    """Return the array itself where it is C-contiguous, else a copy that is."""
+    if array.flags.c_contiguous:
+        return array
+    from kernels.core.cuda import gathering
+
+    made = empty(array.shape, array.dtype, array)
+    gathering.contiguous(array, made)
+    return made

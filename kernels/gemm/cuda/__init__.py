@@ -1,0 +1,1 @@
+"""The matmul ladder on a GPU."""
