@@ -7,6 +7,7 @@ pool. Any other kind with ``__cuda_array_interface__`` or CUDA DLPack is read as
 from __future__ import annotations
 
 import contextlib
+import functools
 import math
 from collections.abc import Mapping
 from dataclasses import replace
@@ -41,18 +42,22 @@ def view(name: str, value: Any) -> DeviceArray:
     if SIMULATED:
         array = value._ary
         return DeviceArray(array.ctypes.data, array.shape, array.strides, array.dtype, value)
-    if library(value) == "numba_cuda_mlir" or library(value) == "numba":
+    if library(value) in ("numba", "numba_cuda_mlir"):
         return _own(value)
     from cuda.core.utils import StridedMemoryView
 
+    # work on PyTorch's and CuPy's arrays goes to the stream that they use now; any other library is asked to
+    # have its array ready for the default stream, whose handle in these protocols is 1
+    stays = library(value) in CURRENT_STREAM
     try:
-        found = StridedMemoryView.from_any_interface(value, stream_ptr=-1)
+        found = StridedMemoryView.from_any_interface(value, stream_ptr=-1 if stays else 1)
     except (AttributeError, BufferError, RuntimeError, TypeError, ValueError) as error:
         raise TypeError(f"{name}: {type(value).__name__} cannot be read: {error}") from None
     dtype = np.dtype(found.dtype)
     shape = tuple(map(int, found.shape))
     strides = found.strides  # in elements, None where they are packed
-    where = {"device": int(found.device_id), "stream": _stream(value, int(found.device_id))}
+    device = int(found.device_id)
+    where = {"device": device, "stream": CURRENT_STREAM[library(value)](device) if stays else 0}
     if strides is None:
         return DeviceArray.packed(int(found.ptr), shape, dtype, value, **where)
     steps = tuple(int(step) * dtype.itemsize for step in strides)
@@ -81,18 +86,20 @@ def _handle(stream: Any) -> int:
     return int(getattr(stream, "handle", stream) or 0)
 
 
-def _stream(value: Any, device: int) -> int:
-    """Handle of the stream on which the library of `value` queues work now."""
-    if library(value) == "torch":
-        import torch
+def _torch_stream(device: int) -> int:
+    import torch
 
-        return int(torch.cuda.current_stream(device).cuda_stream)
-    if library(value) == "cupy":
-        import cupy
+    return int(torch.cuda.current_stream(device).cuda_stream)
 
-        return int(cupy.cuda.get_current_stream().ptr)
-    interface = getattr(value, "__cuda_array_interface__", {})
-    return int(interface.get("stream") or 0)
+
+def _cupy_stream(device: int) -> int:
+    import cupy
+
+    return int(cupy.cuda.get_current_stream().ptr)
+
+
+# libraries that have a current stream, and how it is asked for
+CURRENT_STREAM = {"torch": _torch_stream, "cupy": _cupy_stream}
 
 
 def gather(arrays: Mapping[str, Any]) -> tuple[Any, ...]:
@@ -122,6 +129,7 @@ def _after(stream: int, other: int) -> None:
     event.wait(external_stream(stream))
 
 
+@functools.lru_cache(maxsize=64)  # Numba keeps a launch's configuration by the object
 def external_stream(handle: int) -> Any:
     """Numba's object for a stream, or 0 for the default one."""
     return cuda.external_stream(handle) if handle else 0

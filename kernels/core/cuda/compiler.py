@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
+import functools
 import importlib
 import sys
 import threading
@@ -54,9 +55,12 @@ def standing_for() -> tuple[int, int] | None:
 def standing_in(capability: tuple[int, int]) -> Iterator[None]:
     """Compile for `capability`, whatever device there is, or none."""
     modules: list[tuple[Any, Any]] = []
+    importlib.import_module(
+        cuda.jit.__module__
+    )  # what asks is imported by now, under whatever name
     for name in ("api", "compiler", "dispatcher"):
-        module = importlib.import_module(f"{cuda.__name__}.{name}")
-        if hasattr(module, "get_current_device"):
+        module = getattr(cuda, name, None)
+        if module is not None and hasattr(module, "get_current_device"):
             modules.append((module, module.get_current_device))
     stand_in = SimpleNamespace(compute_capability=capability)
     token = _capability.set(capability)
@@ -75,9 +79,13 @@ def capability(ordinal: int = 0) -> tuple[int, int]:
     stands = _capability.get()
     if stands is not None:
         return stands
-    if SIMULATED:
-        return (9, 0)
-    return tuple(cuda.gpus[ordinal].compute_capability)
+    return (9, 0) if SIMULATED else _asked(ordinal)
+
+
+@functools.cache
+def _asked(ordinal: int) -> tuple[int, int]:
+    major, minor = cuda.gpus[ordinal].compute_capability
+    return int(major), int(minor)
 
 
 def _align_in_simulator() -> None:

@@ -139,6 +139,10 @@ class Kernel:
         """Numba's dispatcher, made at the first launch."""
         if self._dispatcher is None:
             self._dispatcher = cuda.jit(**self._bounds, **self.options)(self.py_func)
+            if not SIMULATED and cuda.__name__ == "numba.cuda":
+                from kernels.core.cuda import cache
+
+                cache.keep(self._dispatcher)
         return self._dispatcher
 
     def ptx(self, args: tuple[Any, ...], capability: tuple[int, int] | None) -> str:
