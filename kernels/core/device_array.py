@@ -6,14 +6,15 @@ PyTorch's, Numba's), or that was made for the caller in the same kind, and keeps
 
 from __future__ import annotations
 
+import functools
 import math
-from dataclasses import dataclass, field, replace
-from types import SimpleNamespace
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 import numpy as np
 
 
+@functools.lru_cache(maxsize=4096)
 def _packed_strides(shape: tuple[int, ...], itemsize: int) -> tuple[int, ...]:
     """Strides of a C-contiguous array, in bytes."""
     strides, step = [], itemsize
@@ -23,7 +24,13 @@ def _packed_strides(shape: tuple[int, ...], itemsize: int) -> tuple[int, ...]:
     return tuple(reversed(strides))
 
 
-@dataclass(frozen=True, eq=False)
+class Flags(NamedTuple):
+    """What the front doors ask of an array's layout."""
+
+    c_contiguous: bool
+
+
+@dataclass(eq=False)
 class DeviceArray:
     """A view of memory on a CUDA device.
 
@@ -73,15 +80,21 @@ class DeviceArray:
         return math.prod(self.shape)
 
     @property
-    def flags(self) -> SimpleNamespace:
+    def flags(self) -> Flags:
         """What the front doors ask of an array's layout."""
-        return SimpleNamespace(c_contiguous=self._is_packed())
+        return Flags(self._is_packed())
 
     def _is_packed(self) -> bool:
-        if self.size == 0:
-            return True
         want = _packed_strides(self.shape, self.dtype.itemsize)
+        if self.strides == want or 0 in self.shape:
+            return True
         return all(n == 1 or s == w for n, s, w in zip(self.shape, self.strides, want))
+
+    def _seen(self, shape: tuple[int, ...], strides: tuple[int, ...]) -> DeviceArray:
+        """View the same memory in another shape."""
+        return DeviceArray(
+            self.pointer, shape, strides, self.dtype, self.owner, self.device, self.stream
+        )
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -96,18 +109,16 @@ class DeviceArray:
             shape = tuple(self.size // rest if n == -1 else n for n in shape)
         assert math.prod(shape) == self.size
         shape = tuple(map(int, shape))
-        strides = _packed_strides(shape, self.dtype.itemsize)
-        return replace(self, shape=shape, strides=strides, native=None)
+        if shape == self.shape:
+            return self
+        return self._seen(shape, _packed_strides(shape, self.dtype.itemsize))
 
     def swapaxes(self, i: int, j: int) -> DeviceArray:
         """View with two axes exchanged."""
         order = list(range(self.ndim))
         order[i], order[j] = order[j], order[i]
-        return replace(
-            self,
-            shape=tuple(self.shape[a] for a in order),
-            strides=tuple(self.strides[a] for a in order),
-            native=None,
+        return self._seen(
+            tuple(self.shape[a] for a in order), tuple(self.strides[a] for a in order)
         )
 
     def broadcast_to(self, shape: tuple[int, ...]) -> DeviceArray:
@@ -116,7 +127,7 @@ class DeviceArray:
         strides = [0] * lead + [
             s if n == m else 0 for n, m, s in zip(self.shape, shape[lead:], self.strides)
         ]
-        return replace(self, shape=tuple(shape), strides=tuple(strides), native=None)
+        return self._seen(tuple(shape), tuple(strides))
 
     def span(self) -> tuple[int, int]:
         """First address, and the one past the last, of the bytes that it touches."""

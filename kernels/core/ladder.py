@@ -448,6 +448,9 @@ def ladder(name: str, target: str = "cpu") -> Ladder:
     RuntimeError
         If `target` is "cuda" and the package is not installed.
     """
+    known = _ladders.get((name, target)) if {type(name), type(target)} == {str} else None
+    if known is not None:
+        return known
     checks.choice("target", target, ("cpu", "cuda"))
     found = {each.name for each in ladders(target)}
     if not isinstance(name, str) or name not in found:
