@@ -261,6 +261,8 @@ def _out_there(value: Any, shape: Any, dtype: Any, inputs: Sequence[Any], name: 
         )
     if not value.flags.c_contiguous:
         raise ValueError(f"{name}: expected a C-contiguous array, got strides {value.strides}")
+    if not value.writeable:
+        raise ValueError(f"{name}: expected a writeable array, got a read-only one")
     low, high = value.span()
     for each in given:
         start, end = each.span()

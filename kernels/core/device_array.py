@@ -50,6 +50,11 @@ class DeviceArray:
         Handle of the stream on which work with it is queued; 0 is the default stream.
     native : object, optional
         The same view as an argument of a kernel, where it is at hand already.
+    home : int, optional
+        Handle of the stream on which its library goes on working with it, where that is another: it has to wait
+        for ours before it reads what we wrote, or hands out again what we read.
+    writeable : bool
+        Whether its library lets others write to it.
     """
 
     pointer: int
@@ -60,6 +65,8 @@ class DeviceArray:
     device: int = 0
     stream: int = 0
     native: Any = field(default=None, repr=False)
+    home: int | None = None
+    writeable: bool = True
 
     @classmethod
     def packed(
@@ -93,8 +100,9 @@ class DeviceArray:
     def _seen(self, shape: tuple[int, ...], strides: tuple[int, ...]) -> DeviceArray:
         """View the same memory in another shape."""
         return DeviceArray(
-            self.pointer, shape, strides, self.dtype, self.owner, self.device, self.stream
-        )
+            self.pointer, shape, strides, self.dtype, self.owner, self.device, self.stream,
+            home=self.home, writeable=self.writeable,
+        )  # fmt: skip
 
     def __len__(self) -> int:
         return self.shape[0]

@@ -81,7 +81,7 @@ class Rung:
         Where it wants its weights in an order of its own.
     growth : callable (problem, direction) -> float, optional
         For a rung that is no plain sum of products: its rounding error is at most so many times what such
-        a sum's may be, on the largest sum of the output.
+        a sum's may be, on the largest sum of the output. None for a problem in which it is one.
     """
 
     name: str
@@ -93,7 +93,7 @@ class Rung:
     refuses: Callable[[Any, str], str | None] = _accepts
     scratch: Callable[[Any, str], int | tuple[int, int]] = _no_scratch
     pack: Mapping[str, Pack] = field(default_factory=dict)
-    growth: Callable[[Any, str], float] | None = None
+    growth: Callable[[Any, str], float | None] | None = None
 
     def needed(self, problem: Any, direction: str) -> int:
         """Elements of scratch and of packed weights together."""

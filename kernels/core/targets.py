@@ -196,6 +196,8 @@ def to_device(array: Any) -> Any:
     TypeError
         If `array` is not on the CPU, or has another dtype.
     """
+    if on_cuda(array):
+        raise TypeError("array: expected an array on the CPU, got one on a CUDA device already")
     host = to_numpy("array", array)
     if host.dtype.kind not in "fiu" or host.dtype.itemsize > 8:
         raise TypeError(f"array: expected floats or integers, got {host.dtype}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -33,7 +34,7 @@ def matmul(a: Any, b: Any, *, algorithm: str = "auto", out: np.ndarray | None = 
 
     Parameters
     ----------
-    a, b : array, float32 or float64
+    a, b : array, float32 or float64; on a CUDA device float16 or bfloat16 too
         (…, M, K) and (…, K, N); the leading axes broadcast. A one-dimensional `a` is a row, a
         one-dimensional `b` a column, and that axis is dropped from the result. A transposed view is
         read as it lies, without a copy.
@@ -135,6 +136,8 @@ def matmul_backward(
         if math.prod(job.shape) == math.prod(shapes[name]):
             MATMUL.compute(job, algorithm=algorithm, out=target.reshape(job.shape))
             continue
+        if dy.dtype.itemsize < 4:  # rounded to 16 bits once, when all are summed
+            job = replace(job, dtype=np.dtype(np.float32))
         each = MATMUL.compute(job, algorithm=algorithm).reshape(*p.leading, *job.shape[1:])
         padded = (1,) * (len(p.leading) - len(leading)) + leading
         axes = tuple(i for i, (n, whole) in enumerate(zip(padded, p.leading)) if n != whole)
@@ -259,7 +262,7 @@ def linear(
 
     Parameters
     ----------
-    x : array (…, D), float32 or float64
+    x : array (…, D), float32 or float64; on a CUDA device float16 or bfloat16 too
     w : array (H, D)
     b : array (H,), optional
     activation : {None, "relu"}

@@ -8,20 +8,24 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import itertools
 import math
+import threading
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from kernels.core import memory
+from kernels.core import memory, targets
 from kernels.core.cuda.compiler import SIMULATED, cuda, standing_for
 from kernels.core.device_array import DeviceArray
 
-# one buffer for each device and stream: work queued on one stream uses it in turn
-_scratch: dict[tuple[int, int], DeviceArray] = {}
+# One buffer for each device, stream and thread: what one thread queues on one stream uses it in turn. The kernels of
+# two threads' calls may come to one stream in any order.
+_scratch: dict[tuple[int, int, int], DeviceArray] = {}
 _zeros: dict[int, DeviceArray] = {}
+_addresses = itertools.count(1 << 50, 1 << 50)  # of arrays that are only described
 
 
 def library(value: Any) -> str:
@@ -36,14 +40,30 @@ def view(name: str, value: Any) -> DeviceArray:
     ------
     TypeError
         If it cannot be read, for instance because it requires gradients.
+    ValueError
+        If its elements lie on no multiples of their size, which a device cannot read.
     """
     if isinstance(value, DeviceArray):
         return value
     if SIMULATED:
+        if not hasattr(value, "_ary"):
+            raise TypeError(
+                f"{name}: expected an array of kernels.to_device in the simulator, got {type(value).__name__}"
+            )
         array = value._ary
         return DeviceArray(array.ctypes.data, array.shape, array.strides, array.dtype, value)
-    if library(value) in ("numba", "numba_cuda_mlir"):
-        return _own(value)
+    found = _own(value) if library(value) in ("numba", "numba_cuda_mlir") else _foreign(name, value)
+    size = found.dtype.itemsize
+    if found.pointer % size or any(step % size for step in found.strides):
+        raise ValueError(
+            f"{name}: expected {found.dtype} at multiples of {size} bytes, got address {found.pointer:#x}, "
+            f"strides {found.strides}"
+        )
+    return found
+
+
+def _foreign(name: str, value: Any) -> DeviceArray:
+    """Describe an array of another library than Numba, by DLPack or its interface."""
     from cuda.core.utils import StridedMemoryView
 
     # work on PyTorch's and CuPy's arrays goes to the stream that they use now; any other library is asked to
@@ -51,13 +71,20 @@ def view(name: str, value: Any) -> DeviceArray:
     stays = library(value) in CURRENT_STREAM
     try:
         found = StridedMemoryView.from_any_interface(value, stream_ptr=-1 if stays else 1)
+        dtype = np.dtype(found.dtype)
     except (AttributeError, BufferError, RuntimeError, TypeError, ValueError) as error:
+        targets.cuda()  # where no device answers, that is why
         raise TypeError(f"{name}: {type(value).__name__} cannot be read: {error}") from None
-    dtype = np.dtype(found.dtype)
+    if library(value) == "torch" and value.is_neg():  # a sign that PyTorch has yet to apply
+        raise TypeError(f"{name}: Tensor has its negative bit set, use tensor.resolve_neg()")
     shape = tuple(map(int, found.shape))
     strides = found.strides  # in elements, None where they are packed
     device = int(found.device_id)
-    where = {"device": device, "stream": CURRENT_STREAM[library(value)](device) if stays else 0}
+    where: dict[str, Any] = {
+        "device": device,
+        "stream": CURRENT_STREAM[library(value)](device) if stays else 0,
+        "writeable": not found.readonly,
+    }
     if strides is None:
         return DeviceArray.packed(int(found.ptr), shape, dtype, value, **where)
     steps = tuple(int(step) * dtype.itemsize for step in strides)
@@ -68,7 +95,8 @@ def _own(value: Any) -> DeviceArray:
     """Describe an array of Numba's."""
     interface = value.__cuda_array_interface__
     context = getattr(value.gpu_data, "context", None)
-    native = value if value.is_c_contiguous() else None
+    # a kernel is given bfloat16 as its bits: see `argument`
+    native = value if value.is_c_contiguous() and value.dtype.name != "bfloat16" else None
     return DeviceArray(
         int(interface["data"][0] or 0),
         value.shape,
@@ -95,7 +123,8 @@ def _torch_stream(device: int) -> int:
 def _cupy_stream(device: int) -> int:
     import cupy
 
-    return int(cupy.cuda.get_current_stream().ptr)
+    with cupy.cuda.Device(device):
+        return int(cupy.cuda.get_current_stream().ptr)
 
 
 # libraries that have a current stream, and how it is asked for
@@ -115,18 +144,26 @@ def gather(arrays: Mapping[str, Any]) -> tuple[Any, ...]:
                 f"device {each.device}"
             )
         if each.stream != lead.stream:
-            _after(lead.stream, each.stream)
-            found[name] = replace(each, stream=lead.stream)
+            _after(lead.stream, each.stream, lead.device)
+            found[name] = replace(each, stream=lead.stream, home=each.stream)
     return tuple(found.get(name) for name in arrays)
 
 
-def _after(stream: int, other: int) -> None:
-    """Let what is queued on `stream` from now on wait for what is queued on `other`."""
+def awaited(used: list[DeviceArray]) -> None:
+    """Let the streams where the arrays of a launch are at home wait for it."""
+    for home in {each.home for each in used}:
+        if home is not None and home != used[0].stream:
+            _after(home, used[0].stream, used[0].device)
+
+
+def _after(stream: int, other: int, ordinal: int) -> None:
+    """Let what is queued on `stream` from now on wait for what is queued on `other`, both of device `ordinal`."""
     if SIMULATED or standing_for():
         return
-    event = cuda.event(timing=False)
-    event.record(external_stream(other))
-    event.wait(external_stream(stream))
+    with on_device(ordinal):
+        event = cuda.event(timing=False)
+        event.record(external_stream(other))
+        event.wait(external_stream(stream))
 
 
 @functools.lru_cache(maxsize=64)  # Numba keeps a launch's configuration by the object
@@ -142,12 +179,16 @@ def on_device(ordinal: int) -> Any:
     return cuda.gpus[ordinal]
 
 
+def described(shape: tuple[int, ...], dtype: Any = np.float32) -> DeviceArray:
+    """Describe an array that does not exist, far from all others: what is compiled for without a device."""
+    return DeviceArray.packed(next(_addresses), shape, dtype, None)
+
+
 def empty(shape: tuple[int, ...], dtype: Any, like: DeviceArray) -> DeviceArray:
     """Return an uninitialised C-contiguous array of the kind of `like.owner`, on its device and stream."""
     shape, dtype = tuple(map(int, shape)), np.dtype(dtype)
     if standing_for():
-        made = DeviceArray.packed(like.pointer, shape, dtype, None, stream=like.stream)
-        return made
+        return described(shape, dtype)
     kind = library(like.owner)
     if SIMULATED:
         made = view("out", cuda.to_device(np.empty(shape, dtype)))
@@ -157,7 +198,13 @@ def empty(shape: tuple[int, ...], dtype: Any, like: DeviceArray) -> DeviceArray:
         names = getattr(torch, "bfloat16" if dtype.name == "bfloat16" else dtype.name)
         tensor = torch.empty(shape, dtype=names, device=like.owner.device)
         made = DeviceArray.packed(
-            tensor.data_ptr(), shape, dtype, tensor, device=like.device, stream=like.stream
+            tensor.data_ptr(),
+            shape,
+            dtype,
+            tensor,
+            device=like.device,
+            stream=like.stream,
+            home=like.home,
         )
     elif kind == "cupy":
         import cupy
@@ -165,11 +212,21 @@ def empty(shape: tuple[int, ...], dtype: Any, like: DeviceArray) -> DeviceArray:
         with cupy.cuda.Device(like.device):
             array = cupy.empty(shape, dtype)
         made = DeviceArray.packed(
-            array.data.ptr, shape, dtype, array, device=like.device, stream=like.stream
+            array.data.ptr,
+            shape,
+            dtype,
+            array,
+            device=like.device,
+            stream=like.stream,
+            home=like.home,
         )
     else:
         with on_device(like.device):
-            made = replace(_own(cuda.device_array(shape, dtype)), stream=like.stream)
+            # bound to the stream that fills it, for which Numba's own copies wait, and keeping that alive
+            theirs = getattr(like.owner, "stream", 0) if kind.startswith("numba") else 0
+            bound = theirs if _handle(theirs) == like.stream else external_stream(like.stream)
+            array = cuda.device_array(shape, dtype, stream=bound)
+            made = replace(_own(array), stream=like.stream, home=like.home)
     poison(made)
     return made
 
@@ -186,19 +243,20 @@ def poison(array: DeviceArray) -> None:
 def copy_from_host(host: np.ndarray, array: DeviceArray) -> None:
     """Overwrite a C-contiguous device array, after what is queued on its stream."""
     bits = host.view(f"u{host.dtype.itemsize}")
-    argument(replace(array, dtype=bits.dtype, native=None)).copy_to_device(
-        bits, stream=external_stream(array.stream)
-    )
+    with on_device(array.device):
+        argument(replace(array, dtype=bits.dtype, native=None)).copy_to_device(
+            bits, stream=external_stream(array.stream)
+        )
 
 
 def scratch(elements: int | tuple[int, ...], dtype: Any, like: DeviceArray) -> DeviceArray:
-    """Return scratch for one call: a buffer kept for the device and stream, made anew only to grow."""
+    """Return scratch for one call: a buffer kept for the device, stream and thread, made anew only to grow."""
     shape = (elements,) if isinstance(elements, int | np.integer) else tuple(elements)
     dtype = np.dtype(dtype)
     nbytes = math.prod(shape) * dtype.itemsize
     if standing_for():
         return DeviceArray.packed(like.pointer, shape, dtype, None)
-    place = (like.device, like.stream)
+    place = (like.device, like.stream, threading.get_ident())
     held = _scratch.get(place)
     if held is None or held.size < nbytes:
         with on_device(like.device):
@@ -220,7 +278,10 @@ def zeros(count: int, dtype: Any, like: DeviceArray) -> DeviceArray:
     held = _zeros.get(place)
     if held is None or held.size < nbytes:
         with on_device(like.device):
-            held = _zeros[place] = view("zeros", cuda.to_device(np.zeros(nbytes, np.uint8)))
+            held = view("zeros", cuda.to_device(np.zeros(nbytes, np.uint8)))
+            if not SIMULATED:
+                cuda.synchronize()  # streams that do not wait for the default one read it as well
+            _zeros[place] = held
     return DeviceArray.packed(
         held.pointer, (count,), dtype, held.owner, device=like.device, stream=like.stream
     )

@@ -18,7 +18,7 @@ from kernels.core.jit import sources_stamp
 class _StampedImpl(CUDACacheImpl):
     def __init__(self, py_func: Any) -> None:
         super().__init__(py_func)
-        family = py_func.__module__.split(".")[1]
+        family = (*py_func.__module__.split("."), "core")[1]  # a script's own kernel has none
         own_stamp = self._locator.get_source_stamp
         self._locator.get_source_stamp = lambda: (own_stamp(), sources_stamp(family))
 

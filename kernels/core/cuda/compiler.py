@@ -28,6 +28,21 @@ _capability: contextvars.ContextVar[tuple[int, int] | None] = contextvars.Contex
 )
 
 
+# Numba's own compiler takes the lowerings of `operations`, which are LLVM's; its successor has another.
+LOWERED = SIMULATED or cuda.__name__ == "numba.cuda"
+
+
+def lowered(refuses: Callable) -> Callable:
+    """Let a rung refuse, before its own reasons, where its operations have no lowering."""
+
+    def refused(problem: Any, direction: str) -> str | None:
+        if not LOWERED:
+            return f"its operations are spelled for numba-cuda, and {cuda.__name__} is installed"
+        return refuses(problem, direction)
+
+    return refused
+
+
 def device(function: Any) -> Any:
     """Compile a function for the device, to be called by kernels: the CPU's own point functions among them.
 

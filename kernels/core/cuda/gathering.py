@@ -8,6 +8,7 @@ from dataclasses import replace
 from kernels.core.cuda import arrays
 from kernels.core.cuda.compiler import cuda
 from kernels.core.cuda.launch import each, kernel
+from kernels.core.cuda.operations import narrow, widen
 from kernels.core.device_array import DeviceArray
 
 THREADS = 256
@@ -27,14 +28,14 @@ def spread(x, first, shape, strides, y):
 
 @kernel(THREADS, lambda x, y: each(y, THREADS))
 def sums(x, y):
-    """y[o, i] = Σ_j x[o, j, i], in the order of j."""
+    """y[o, i] = Σ_j x[o, j, i], in the order of j; 16-bit elements are summed in float32."""
     at = cuda.grid(1)
     if at < y.size:
         outer, inner = at // y.shape[1], at % y.shape[1]
-        total = y.dtype.type(0)
+        total = widen(x.dtype.type(0))
         for j in range(x.shape[1]):
-            total += x[outer, j, inner]
-        y[outer, inner] = total
+            total += widen(x[outer, j, inner])
+        y[outer, inner] = narrow(total, y)
 
 
 def contiguous(x: DeviceArray, y: DeviceArray) -> None:

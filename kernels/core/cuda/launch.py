@@ -11,6 +11,7 @@ import contextlib
 import contextvars
 import functools
 import inspect
+import warnings
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -18,11 +19,13 @@ import numpy as np
 
 from kernels.core import targets
 from kernels.core.cuda import arrays
+from kernels.core.cuda.arrays import described as described
 from kernels.core.cuda.compiler import SIMULATED, cuda, standing_for, standing_in
 from kernels.core.device_array import DeviceArray
 
 MOST_BLOCKS = (2**31 - 1, 65535, 65535)  # along x, y, z, from compute capability 3.0 on
 MOST_THREADS = 1024
+DRIVERS = ("CudaDriverError", "CUDAError")  # Numba's, and cuda.core's, by which Numba launches
 
 
 class Launched(NamedTuple):
@@ -57,11 +60,6 @@ def compile_only(capability: tuple[int, int]) -> Iterator[list[Launched]]:
         _compiled.reset(token)
 
 
-def described(shape: tuple[int, ...], dtype: Any = np.float32) -> DeviceArray:
-    """Describe an array that does not exist, for `compile_only`."""
-    return DeviceArray.packed(1 << 20, shape, dtype, None)
-
-
 def each(output: DeviceArray, threads: int) -> tuple[int, int, int]:
     """Grid of one axis with a thread for each element of `output`."""
     return (-(-output.size // threads), 1, 1)
@@ -78,15 +76,26 @@ class Kernel:
         The block.
     blocks : callable (*args) -> tuple of int
         The grid, one to three extents, from the arguments of the call.
+    resident : int, optional
+        Blocks that a multiprocessor is to hold at once, at least: a bound on the registers of a thread.
     """
 
-    def __init__(self, py_func: Callable, threads: Any, blocks: Callable, **options: Any) -> None:
+    def __init__(
+        self,
+        py_func: Callable,
+        threads: Any,
+        blocks: Callable,
+        resident: int | None = None,
+        **options: Any,
+    ) -> None:
         functools.update_wrapper(self, py_func)
         self.py_func, self.name = py_func, py_func.__name__
         self.threads = _three((threads,) if isinstance(threads, int) else threads)
         self.blocks = blocks
         self.options = options
-        self._bounds = {} if SIMULATED else {"launch_bounds": int(np.prod(self.threads))}
+        most = int(np.prod(self.threads))
+        bounds = most if resident is None else (most, resident)
+        self._bounds = {} if SIMULATED else {"launch_bounds": bounds}
         self._dispatcher: Any = None
 
     def __call__(self, *args: Any) -> None:
@@ -112,7 +121,10 @@ class Kernel:
             flat = [arrays.argument(a) if isinstance(a, DeviceArray) else a for a in args]
             stream = 0 if SIMULATED else arrays.external_stream(lead.stream)
             try:
-                self.dispatcher[blocks, self.threads, stream](*flat)
+                if SIMULATED:  # which keeps what was configured last
+                    self.dispatcher[blocks, self.threads, stream](*flat)
+                else:
+                    _configured(self.dispatcher, blocks, self.threads, stream)(*flat)
                 if targets.synchronous:
                     cuda.synchronize()
             except Exception as error:
@@ -122,6 +134,7 @@ class Kernel:
                     f"{self.name}: the launch of {blocks} blocks of {self.threads} threads failed: "
                     f"{error}"
                 ) from error
+            arrays.awaited([each for each in args if isinstance(each, DeviceArray)])
 
     def grid(self, args: tuple[Any, ...]) -> tuple[int, int, int]:
         """Blocks along x, y and z for these arguments."""
@@ -154,6 +167,14 @@ class Kernel:
         return text
 
 
+@functools.lru_cache(maxsize=1024)
+def _configured(dispatcher: Any, blocks: Any, threads: Any, stream: Any) -> Any:
+    """Configure a launch, without Numba's warning that a small problem has few blocks: it can have no more."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Grid size")
+        return dispatcher[blocks, threads, stream]
+
+
 def _three(extents: Any) -> tuple[int, int, int]:
     """Extents along x, y and z, those not given 1."""
     x, y, z = (*(int(n) for n in extents), 1, 1)[:3]
@@ -176,7 +197,7 @@ def source(kernel: Any) -> str:
 
 def _is_drivers(error: Exception) -> bool:
     """Whether an exception came from the CUDA driver, whose message a user can act on."""
-    return any(each.__name__ in ("CudaDriverError", "CudaAPIError") for each in type(error).__mro__)
+    return any(each.__name__ in DRIVERS for each in type(error).__mro__)
 
 
 def _type_of(value: Any) -> Any:
