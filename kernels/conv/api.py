@@ -41,7 +41,8 @@ def conv2d(
     Parameters
     ----------
     x : array (N, C, H, W), float32 or float64
-    w : array (K, C/groups, R, S), or what ``kernels.pack("conv2d", w, …)`` returned for these options
+        On a CUDA device, where all arrays of the call then are, float16 and bfloat16 too.
+    w : array (K, C/groups, R, S), or what ``kernels.pack("conv2d", w, …)`` returned for these options (on the CPU)
     b : array (K,), optional
     stride, dilation : int or pair of int
         At least 1; ``dilation=1`` is dense.
@@ -54,18 +55,20 @@ def conv2d(
         Applied to y before it is returned. Its gradient is the caller's: `kernels.relu_backward`.
     algorithm : str
         A rung of ``kernels.ladder("conv2d")``, or "auto".
-    out : numpy.ndarray, optional
+    out : array, optional
         Where to write: exact shape and dtype, C-contiguous, no memory shared with an input.
 
     Returns
     -------
-    numpy.ndarray (N, K, OH, OW)
+    array (N, K, OH, OW)
+        A numpy.ndarray, or on a CUDA device an array of x's kind.
         OH = ⌊(H + top + bottom − dilation·(R − 1) − 1) / stride⌋ + 1, OW likewise.
 
     Raises
     ------
     TypeError
-        If an argument is no array, or the dtypes differ or are not float32 or float64.
+        If an argument is no array, the dtypes differ or are others, or some arrays are on the CPU and some on
+        a device.
     ValueError
         If shapes or options do not fit: the kernel larger than the padded input, groups that do not
         divide, a stride below 1, …
@@ -74,7 +77,9 @@ def conv2d(
     -----
     2·N·K·OH·OW·C/groups·R·S FLOPs. Beyond the output, only the rungs that say so need scratch. A 3×3
     convolution may be computed by Winograd's algorithm, whose rounding error is larger, though below 1e-4 of
-    the output's scale; ``kernels.precision("strict")`` excludes it.
+    the output's scale; ``kernels.precision("strict")`` excludes it. On a CUDA device float16 and bfloat16 are
+    summed in float32, and float32 is rounded to TF32 only where ``kernels.precision("tf32")`` or
+    ``algorithm="tensor_core"`` asks for that.
     """
     x, w, b = targets.gather(x=x, w=w, b=b)
     x, w, packed, problem = _problem(x, w, stride, padding, dilation, groups)
@@ -117,12 +122,12 @@ def conv2d_backward(
         The gradients wanted.
     algorithm : str
         A rung of ``kernels.ladder("conv2d")``, or "auto": each gradient picks its own fastest.
-    out : numpy.ndarray or sequence of them, optional
+    out : array or sequence of them, optional
         One for each of `needs`, in that order.
 
     Returns
     -------
-    ConvGradients, or numpy.ndarray
+    ConvGradients, or an array
         Fields x, w, b; the array itself where one gradient is wanted.
 
     Raises
@@ -158,6 +163,11 @@ def pack_conv2d(
     w: Any, *, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: int = 1
 ) -> Packed:
     """Check weights and options, and return them as `kernels.pack` does."""
+    if targets.on_cuda(w):
+        raise TypeError(
+            "w: expected an array on the CPU; on a CUDA device conv2d takes weights as they are, and repacks them "
+            "itself where a rung wants them otherwise"
+        )
     w = checks.array("w", w, 4, empty_axes=())
     options = _options(w.shape[2:], stride, padding, dilation, groups)
     if w.shape[0] % groups:
