@@ -23,6 +23,7 @@ from kernels.core.ladder import Plan, Rung
 FROM_OUTPUT = ("exp", "sigmoid", "tanh", "softmax", "log_softmax")
 FROM_CACHE = ("layer_norm", "rms_norm", "group_norm", "instance_norm", "batch_norm")
 SEQUENCES = ("lstm", "gru", "rnn")
+PRODUCTS = ("matmul", "linear", "conv2d")
 GATES = ("lstm_gates", "gru_gates", "rnn_gates")
 TRAINING = (
     "training"  # of a sequence: the forward with its cache and all of the backward, as one call
@@ -79,6 +80,12 @@ def inputs(
         return (dy, cache), dict(zip(("dh", "dc"), last)) if seed % 2 else {}
     if name in GATES:
         return _gates(name, arrays, options, seed)
+    if name in PRODUCTS:  # whose dtypes may be a device's alone, and whose y need not be computed
+        dtype = arrays[0].dtype.newbyteorder("=")
+        shape = _shape(name, arrays, options)
+        dy = np.random.default_rng(seed).standard_normal(shape).astype(dtype)
+        options = {key: v for key, v in options.items() if key not in NOT_IN_BACKWARD}
+        return (dy, *arrays[:2]), options
     y = ours(name, "forward", arrays, options)
     dy = np.random.default_rng(seed).standard_normal(y.shape).astype(y.dtype)
     options = {key: v for key, v in options.items() if key not in NOT_IN_BACKWARD}
@@ -104,9 +111,20 @@ def inputs(
         return (dy, arrays[1]), options
     if name == "embedding":
         return (dy, arrays[0], arrays[1].shape[0]), options
-    if name in ("conv2d", "linear"):
-        return (dy, *arrays[:2]), options
     return (dy, *arrays), options
+
+
+def _shape(name: str, arrays: tuple, options: dict[str, Any]) -> tuple[int, ...]:
+    """Shape of what matmul, linear or conv2d gives for these arguments."""
+    x, w = arrays[:2]
+    if name == "matmul":
+        leading = np.broadcast_shapes(x.shape[:-2], w.shape[:-2])
+        return (*leading, x.shape[-2], w.shape[-1])
+    if name == "linear":
+        return (*x.shape[:-1], w.shape[0])
+    stand_ins = (np.zeros(each.shape, np.float32) for each in (x, w))
+    p = kernels.ladder(name).plan(*stand_ins, **options).problem
+    return (p.n, p.k, p.oh, p.ow)
 
 
 def _gates(name: str, arrays: tuple, options: dict[str, Any], seed: int) -> tuple[tuple, dict]:

@@ -326,7 +326,95 @@ for _gates, _wide in (("lstm_gates", (4, 1)), ("gru_gates", (3, 3, 1)), ("rnn_ga
         CASES.append(Case(_gates, _case, _shapes, real=_rows > 8))
 
 
-def find(names: Sequence[str], wanted: Sequence[str] = ("small",)) -> list[Case]:
+# On a device: sizes that fill it. ResNet's images come 64 at a time there.
+CUDA = [
+    Case("matmul", "tiny", ((64, 64), (64, 64))),
+    Case("matmul", "square-4096", ((4096, 4096), (4096, 4096)), real=True, group="dense"),
+    Case("matmul", "square-1024", ((1024, 1024), (1024, 1024)), real=True, group="dense"),
+    Case("matmul", "odd-large", ((4095, 4097), (4097, 4093)), real=True, group="odd"),
+    Case("matmul", "tall", ((65536, 64), (64, 64)), real=True),
+    Case("matmul", "deep", ((128, 65536), (65536, 128)), real=True, note="a gradient of weights"),
+    Case("matmul", "batched", ((64, 512, 64), (64, 64, 512)), real=True, note="attention's scores"),
+    Case("matmul", "transposed", ((4096, 4096), Transposed((4096, 4096))), real=True, note="a · wᵀ"),
+    Case("linear", "tiny", ((32, 256), (10, 256), (10,))),
+    Case("linear", "mlp", ((4096, 1024), (4096, 1024), (4096,)), real=True, note="a Transformer's"),
+    _conv("tiny", (2, 16, 28, 28), (32, 16, 3, 3), real=False, padding=1),
+    *(
+        _conv(
+            f"resnet-{size}", (64, c, size, size), (c, c, 3, 3),
+            padding=1, group="resnet", note=f"ResNet-18, stage {stage}",
+        )
+        for stage, c, size in ((1, 64, 56), (2, 128, 28), (3, 256, 14), (4, 512, 7))
+    ),
+    _conv("pointwise", (64, 64, 56, 56), (256, 64, 1, 1), group="1x1", note="ResNet-50's widening 1×1"),
+    _conv("narrow-56", (64, 256, 56, 56), (64, 256, 1, 1), group="1x1", note="ResNet-50, stage 1"),
+    _conv("narrow-28", (64, 512, 28, 28), (128, 512, 1, 1), group="1x1", note="stage 2"),
+    _conv("wide-14", (64, 256, 14, 14), (1024, 256, 1, 1), group="1x1", note="stage 3"),
+    _conv("wide-7", (64, 512, 7, 7), (2048, 512, 1, 1), group="1x1", note="stage 4"),
+    _conv(
+        "strided-56", (64, 64, 56, 56), (128, 64, 3, 3),
+        stride=2, padding=1, group="strided", note="ResNet-18, into stage 2",
+    ),
+    _conv(
+        "shortcut-56", (64, 256, 56, 56), (512, 256, 1, 1),
+        stride=2, group="strided", note="ResNet-50's shortcut into stage 2",
+    ),
+    _conv("stem", (64, 3, 224, 224), (64, 3, 7, 7), stride=2, padding=3, note="ResNet's first"),
+    _conv("odd-sizes", (33, 65, 55, 57), (67, 65, 3, 3), padding=1, group="odd"),
+    _conv(
+        "depthwise-112", (64, 32, 112, 112), (32, 1, 3, 3),
+        padding=1, groups=32, group="depthwise", note="MobileNet",
+    ),
+    _conv(
+        "depthwise-28", (64, 192, 28, 28), (192, 1, 5, 5), padding=2, groups=192, group="depthwise"
+    ),
+    _conv(
+        "depthwise-strided", (64, 64, 112, 112), (64, 1, 3, 3),
+        stride=2, padding=1, groups=64, group="depthwise", note="MobileNet",
+    ),
+    _conv(
+        "depthwise-seven", (64, 96, 56, 56), (96, 1, 7, 7),
+        padding=3, groups=96, group="depthwise", note="ConvNeXt",
+    ),
+    _conv(
+        "depthwise-14", (64, 512, 14, 14), (512, 1, 3, 3),
+        padding=1, groups=512, group="depthwise", note="MobileNet",
+    ),
+]  # fmt: skip
+
+# Problems on which a device's rungs are checked before they are timed: no extent is a tile's, or what is left of one
+# is a single element; smaller ones first, for the simulator.
+ODD = [
+    Case("matmul", "one", ((1, 1), (1, 1))),
+    Case("matmul", "row", ((1, 7), (7, 33))),
+    Case("matmul", "transposed", (Transposed((19, 5)), Transposed((5, 17)))),
+    Case("matmul", "batch", ((3, 1, 9, 5), (2, 5, 6))),
+    Case("matmul", "past-a-tile", ((129, 67), (67, 131))),
+    Case("matmul", "past-two", ((257, 1031), (1031, 259))),
+    Case("matmul", "deep", ((33, 9973), (9973, 35))),
+    Case("linear", "small", ((5, 7), (9, 7), (9,)), {"activation": "relu"}),
+    Case("linear", "odd", ((2, 131, 67), (129, 67), (129,))),
+    _conv("one", (1, 1, 1, 1), (1, 1, 1, 1), real=False),
+    _conv("uneven", (1, 2, 5, 6), (3, 2, 3, 2), real=False, padding=((0, 1), (2, 0)), stride=(2, 1)),
+    _conv("grouped", (2, 6, 5, 4), (9, 2, 1, 2), real=False, groups=3, dilation=2, activation="relu"),
+    _conv("channels", (2, 5, 7, 6), (5, 1, 3, 3), real=False, groups=5, padding=1),
+    _conv("twice", (3, 33, 29, 31), (66, 1, 5, 5), real=False, groups=33, padding=2, stride=2),
+    _conv("seven", (2, 17, 23, 19), (17, 1, 7, 7), real=False, groups=17, padding=3),
+    _conv("past-a-tile", (3, 67, 17, 19), (129, 67, 3, 3), real=False, padding=1),
+    _conv("pointwise", (5, 131, 13, 11), (67, 131, 1, 1), real=False),
+    _conv("strided", (3, 33, 31, 29), (65, 33, 3, 3), real=False, padding=1, stride=2),
+    _conv("dilated", (2, 34, 27, 25), (62, 17, 3, 5), real=False, padding=(2, 3), dilation=2, groups=2),
+]  # fmt: skip
+
+
+def odd_cases(ladder: str) -> list[Case]:
+    """Return the problems on which a ladder's rungs are checked on a device."""
+    return [each for each in ODD if each.ladder == ladder]
+
+
+def find(
+    names: Sequence[str], wanted: Sequence[str] = ("small",), target: str = "cpu"
+) -> list[Case]:
     """Return the cases of the ladders and families in `names` (all where empty).
 
     Each of `wanted` is "small", "real", "all", a group, or a case's own name. A group may also stand among
@@ -337,9 +425,9 @@ def find(names: Sequence[str], wanted: Sequence[str] = ("small",)) -> list[Case]
     ValueError
         If a name is no ladder, no family and no group, or no case is called so; the message lists what there is.
     """
-    ladders = kernels.ladders()
+    ladders, cases = kernels.ladders(target), CUDA if target == "cuda" else CASES
     known = {each.name for each in ladders} | {each.family for each in ladders}
-    groups = {each.group for each in CASES if each.group} - known
+    groups = {each.group for each in cases if each.group} - known
     for name in names:
         if name not in known | groups:
             raise ValueError(
@@ -347,13 +435,13 @@ def find(names: Sequence[str], wanted: Sequence[str] = ("small",)) -> list[Case]
                 f"or a group of cases of {sorted(groups)}, got {name!r}"
             )
     asked = {each.name for each in ladders if not names or {each.name, each.family} & set(names)}
-    mine = [each for each in CASES if each.ladder in asked]
+    mine = [each for each in cases if each.ladder in asked]
     there = {"small", "real", "all"}.union(*(each.tags for each in mine))
     for name in wanted if mine else ():
         if name not in there:
             raise ValueError(f"--case: expected one of {sorted(there)}, got {name!r}")
     return [
         each
-        for each in CASES
+        for each in cases
         if each.group in groups & set(names) or (each.ladder in asked and each.tags & set(wanted))
     ]

@@ -5,6 +5,9 @@
 value, scale (the sum of the magnitudes that were summed) and terms (how many) come from the family's
 reference. Where the reference is NaN the result must be, and nowhere else; infinities must agree. A rung
 that states its growth (Winograd's transforms) is held to growth·(4 + √terms)·eps·max(scale) instead.
+
+What is stored in 16 bits was summed in float32: eps is float32's then, and the sum's rounding to what is stored is
+allowed beside it, a unit in the last place.
 """
 
 from __future__ import annotations
@@ -13,11 +16,16 @@ from typing import Any
 
 import numpy as np
 
+# Of the dtypes that NumPy's finfo may not know: eps, and the least number above zero.
+HALVES = {"float16": (2.0**-10, 2.0**-24), "bfloat16": (2.0**-7, 2.0**-133)}
+
 
 def ratio(got: np.ndarray, judged: tuple[Any, Any, int], growth: float | None = None) -> float:
     """Largest error as a share of its bound: at most 1 passes; infinity where NaN or shape differ."""
     value, scale, terms = (np.asarray(part, np.float64) for part in judged)
     got = np.asarray(got)
+    stored = HALVES.get(got.dtype.name)
+    got = got.astype(np.float32) if stored else got
     if got.shape != value.shape:
         return float("inf")
     if got.size == 0:
@@ -29,6 +37,9 @@ def ratio(got: np.ndarray, judged: tuple[Any, Any, int], growth: float | None = 
         scale = growth * scale[np.isfinite(scale)].max(initial=0.0)
     info = np.finfo(got.dtype)
     bound = (4 + np.sqrt(terms)) * float(info.eps) * scale + 4 * float(info.smallest_subnormal)
+    if stored:
+        eps, least = stored
+        bound += eps * np.abs(np.where(np.isfinite(value), value, 0.0)) + least
     with np.errstate(invalid="ignore", over="ignore"):
         share = np.abs(got.astype(np.float64) - value) / bound
     share = np.where(exact, 0.0, share)

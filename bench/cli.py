@@ -14,6 +14,9 @@ from rich.progress import Progress
 
 import kernels
 from bench import calls, cases, ceilings, choice, peers, race, report, summary
+from kernels.core import targets
+
+DTYPES = {"cpu": ("float32", "float64"), "cuda": ("float16", "bfloat16", "tf32")}
 
 
 def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -32,8 +35,9 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     add(
         "--case",
         action="append",
-        help="small, real, all, a group (resnet), or a case's name; may be repeated (small)",
+        help="small, real, all, a group (resnet), or a case's name; may be repeated (small; on a device real)",
     )
+    add("--target", default="cpu", choices=("cpu", "cuda"), help="where the rungs run (cpu)")
     add("--direction", help="forward, dx, dw, db, backward or training alone")
     add("--rung", help='this rung alone; "auto": the one that is chosen')
     add(
@@ -47,7 +51,7 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         help="print instead, for every case, auto's pick beside the best rung",
     )
     add("--threads", type=int, help="threads of rungs and peers alike (all)")
-    add("--dtype", default="float32", choices=("float32", "float64"))
+    add("--dtype", default="float32", choices=(*DTYPES["cpu"], *DTYPES["cuda"]))
     add("--strict", action="store_true", help='under kernels.precision("strict")')
     add("--rounds", type=int, help="turns that each contestant takes (5, with --choice 7)")
     add("--json", type=Path, metavar="FILE", help="write everything measured")
@@ -60,6 +64,14 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         options.rounds = 7 if options.choice else 5
     if options.rounds < 1:
         parser.error(f"--rounds: expected at least 1, got {options.rounds}")
+    if options.target == "cuda" and (options.threads or options.peers):
+        parser.error(
+            "--target cuda: goes with neither --threads nor --peers; PyTorch is timed where it is installed"
+        )
+    if options.target == "cpu" and options.dtype not in DTYPES["cpu"]:
+        parser.error(f"--dtype {options.dtype}: for --target cuda alone")
+    if options.case is None:
+        options.case = ["small" if options.target == "cpu" else "real"]
     if options.choice and (options.rung or options.peers or options.readme):
         parser.error("--choice: goes with neither --rung nor --peers nor --readme")
     return options
@@ -81,14 +93,31 @@ def running(wanted: bool, threads: int, console: Console) -> Iterator[list[peers
             peer.close()
 
 
+def _words(argv: Sequence[str] | None) -> str:
+    """What was typed after ``python -m bench``."""
+    return " ".join(sys.argv[1:] if argv is None else argv)
+
+
+def _missing(only_list: bool) -> str | None:
+    """Why there is no CUDA device (to list its cases, no package), in a line; None where there is one."""
+    try:
+        targets.package() if only_list else targets.cuda()
+    except RuntimeError as error:
+        return f"--target cuda: {error}"
+    return None
+
+
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run; return 1 if any rung disagreed with its reference."""
+    """Run; return 1 if any rung disagreed with its reference, 2 where there is nothing to run on."""
     options = arguments(argv)
     console = Console()
     if not console.is_terminal:
         console.width = 160
+    if options.target == "cuda" and (why := _missing(options.list)):
+        print(why, file=sys.stderr)
+        return 2
     try:
-        chosen = cases.find(options.names, options.case or ["small"])
+        chosen = cases.find(options.names, options.case, options.target)
         if options.list:
             for case in chosen:
                 console.print(
@@ -98,7 +127,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if options.rung:
             rungs = {
                 "auto",
-                *(each.name for case in chosen for each in kernels.ladder(case.ladder)),
+                *(e.name for case in chosen for e in kernels.ladder(case.ladder, options.target)),
             }
             if options.rung not in rungs:
                 raise ValueError(f"--rung: expected one of {sorted(rungs)}, got {options.rung!r}")
@@ -114,6 +143,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         options.fail("--plot: matplotlib is not installed (python -m pip install matplotlib)")
     except (TypeError, ValueError) as error:
         options.fail(str(error))
+    if options.target == "cuda":
+        from bench.cuda import command
+
+        return command.run(options, chosen, console, _words(argv))
     threads, dtype = kernels.get_num_threads(), np.dtype(options.dtype)
     work = [
         (case, direction)
@@ -165,8 +198,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         for path in chart.draw(races, limits, options.plot):
             console.print(f"written: {path}")
     if options.readme:
-        words = " ".join(sys.argv[1:] if argv is None else argv)
-        for path in report.write_readme(races, about, f"python -m bench {words}"):
+        for path in report.write_readme(races, about, f"python -m bench {_words(argv)}"):
             console.print(f"written: {path}")
     wrong = [f"{r.case.ladder} {r.case.name} {r.direction}" for r in races if not r.correct]
     for name in wrong:

@@ -47,7 +47,7 @@ class Row:
 class Race:
     """The rows of one case in one direction, and what its work amounts to.
 
-    `floor` is what copying as many bytes takes, in seconds, in the same rounds.
+    `floor` is what copying as many bytes takes, in seconds, in the same rounds; `target` where the rungs ran.
     """
 
     case: Case
@@ -58,6 +58,7 @@ class Race:
     rungs: list[Row] = field(default_factory=list)
     peers: list[Row] = field(default_factory=list)
     floor: float | None = None
+    target: str = "cpu"
 
     @property
     def correct(self) -> bool:

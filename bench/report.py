@@ -150,7 +150,7 @@ def dump(races: list[Race], about: dict[str, Any], path: Path, **tables: list) -
             key: [dataclasses.asdict(row) for row in getattr(race, key)]
             for key in ("rungs", "peers")
         }
-        kept = ("direction", "dtype", "flops", "bytes", "floor")
+        kept = ("direction", "target", "dtype", "flops", "bytes", "floor")
         plain = {key: getattr(race, key) for key in kept}
         records.append({"case": case, **plain, **rows})
     made = {name: [dataclasses.asdict(each) for each in table] for name, table in tables.items()}
@@ -159,14 +159,15 @@ def dump(races: list[Race], about: dict[str, Any], path: Path, **tables: list) -
 
 def markdown(races: list[Race], about: dict[str, Any], command: str) -> str:
     """Spell the races of one ladder as a README's tables: a table a case, a column a direction."""
+    machine = about.get("device") or f"{about['threads']} threads, {about['cpu']}"
     lines = [
         f"Made by `{command}`: median milliseconds, in brackets the rate; {races[0].dtype}, "
-        f"{about['threads']} threads, {about['cpu']}, whose measured ceilings were "
+        f"{machine}, whose measured ceilings were "
         f"{about['peak_gflops']:.0f} GFLOP/s and {about['copy_gbytes']:.0f} GB/s in the same run. "
         '**Bold**: the rung that `algorithm="auto"` takes.',
     ]
     ceilings = {"gflops": about["peak_gflops"], "gbytes": about["copy_gbytes"]}
-    ladder = kernels.ladder(races[0].case.ladder)
+    ladder = kernels.ladder(races[0].case.ladder, races[0].target)
     for name in dict.fromkeys(race.case.name for race in races):
         mine = [race for race in races if race.case.name == name]
         lines += ["", f"{name}: {mine[0].case.title}", ""]
@@ -196,7 +197,8 @@ def _cell(race: Race, name: str, ceilings: dict[str, float]) -> str:
 def write_readme(races: list[Race], about: dict[str, Any], command: str) -> list[Path]:
     """Put each ladder's tables between the markers in its family's README.
 
-    The markers are HTML comments, ``<!-- bench LADDER -->`` and ``<!-- end -->``.
+    The markers are HTML comments, ``<!-- bench LADDER -->`` (on a device ``<!-- bench LADDER cuda -->``) and
+    ``<!-- end -->``.
 
     Raises
     ------
@@ -206,12 +208,13 @@ def write_readme(races: list[Race], about: dict[str, Any], command: str) -> list
     written = []
     for name in dict.fromkeys(race.case.ladder for race in races):
         path = ROOT / "kernels" / kernels.ladder(name).family / "README.md"
-        begin = f"<!-- bench {name} -->"
+        mine = [race for race in races if race.case.ladder == name]
+        where = "" if mine[0].target == "cpu" else f" {mine[0].target}"
+        begin = f"<!-- bench {name}{where} -->"
         pattern = re.compile(re.escape(begin) + r"\n.*?<!-- end -->", re.S)
         text = path.read_text()
         if not pattern.search(text):
             raise ValueError(f"{path}: expected the markers {begin} and <!-- end -->")
-        mine = [race for race in races if race.case.ladder == name]
         section = f"{begin}\n{markdown(mine, about, command)}\n<!-- end -->"
         path.write_text(text.replace(pattern.findall(text)[0], section))
         written.append(path)

@@ -4,13 +4,18 @@
 `PROBLEMS`.
 """
 
+import ml_dtypes
 import numpy as np
+from hypothesis import assume
 from hypothesis import strategies as st
 
 DTYPES = st.sampled_from([np.float32, np.float64])
+TENSOR_CORES = st.sampled_from([np.float32, np.float16, ml_dtypes.bfloat16])
 LAYOUTS = st.sampled_from(
     ["c", "fortran", "sliced", "reversed", "swapped", "unaligned", "readonly"]
 )
+
+SECOND = 50_000  # multiplies that Numba's CUDA simulator does in about so long
 
 
 def laid_out(x, layout):
@@ -23,7 +28,7 @@ def laid_out(x, layout):
         return wide[..., ::2]
     if layout == "reversed":
         return np.ascontiguousarray(x[..., ::-1])[..., ::-1]
-    if layout == "swapped":
+    if layout == "swapped" and x.dtype.kind == "f":  # bfloat16 has one order
         return x.astype(x.dtype.newbyteorder())
     if layout == "unaligned":
         raw = np.zeros(x.nbytes + 1, np.uint8)
@@ -34,6 +39,15 @@ def laid_out(x, layout):
         x = x.copy()
         x.flags.writeable = False
     return x
+
+
+def on_device(x):
+    """Return x as an array on a device may lie: native, and aligned for its dtype though not for 16 bytes."""
+    if x.dtype.isnative and x.flags.aligned:
+        return x
+    odd = np.empty(x.size + 1, x.dtype.newbyteorder("="))[1:].reshape(x.shape)
+    odd[...] = x
+    return odd
 
 
 @st.composite
@@ -65,9 +79,12 @@ def _room(padding, axis):
 
 
 @st.composite
-def conv2d(draw, plain=False, few=False):
-    """Draw a convolution; `plain`: 3×3 filters, stride and dilation 1; `few`: few channels a group."""
-    dtype = draw(DTYPES)
+def conv2d(draw, plain=False, few=False, small=False, dtypes=DTYPES):
+    """Draw a convolution; `plain`: 3×3 filters, stride and dilation 1; `few`: few channels a group.
+
+    `small`: what plain Python computes in a second.
+    """
+    dtype = draw(dtypes)
     groups = draw(st.sampled_from([1, 1, 2, 3]))
     channels = draw(st.integers(1, 3) | st.sampled_from([5, 16] if few else [15, 17, 32]))
     filters = draw(st.one_of(st.integers(1, 4), st.sampled_from([16, 31, 33])))
@@ -79,7 +96,10 @@ def conv2d(draw, plain=False, few=False):
         max(1, d * (k - 1) + 1 - _room(padding, axis)) + draw(st.integers(0, 9))
         for axis, (k, d) in enumerate(zip(kernel, rates))
     ]
-    x = draw(arrays((draw(st.integers(0, 3)), channels * groups, *size), dtype))
+    batch = draw(st.integers(0, 3))
+    if small:
+        assume(batch * channels * filters * groups * np.prod(kernel) * np.prod(size) < SECOND)
+    x = draw(arrays((batch, channels * groups, *size), dtype))
     w = draw(arrays((filters * groups, channels, *kernel), dtype))
     b = draw(st.one_of(st.none(), arrays((filters * groups,), dtype)))
     options = {
@@ -93,7 +113,7 @@ def conv2d(draw, plain=False, few=False):
 
 
 @st.composite
-def depthwise(draw):
+def depthwise(draw, small=False):
     """Draw a convolution of a channel a group, with squares of 3, 5 or 7 taps and stride 1 or 2."""
     dtype, side = draw(DTYPES), draw(st.sampled_from([3, 5, 7]))
     channels, multiplier = draw(st.integers(1, 5)), draw(st.sampled_from([1, 1, 2, 3]))
@@ -109,7 +129,10 @@ def depthwise(draw):
         + draw(st.integers(0, 9) | st.sampled_from([15, 27, 40]))
         for axis in range(2)
     ]
-    x = draw(arrays((draw(st.integers(0, 3)), channels, *size), dtype))
+    batch = draw(st.integers(0, 3))
+    if small:
+        assume(batch * channels * multiplier * side * side * np.prod(size) < SECOND)
+    x = draw(arrays((batch, channels, *size), dtype))
     w = draw(arrays((channels * multiplier, 1, side, side), dtype))
     b = draw(st.one_of(st.none(), arrays((channels * multiplier,), dtype)))
     options = {
@@ -122,12 +145,16 @@ def depthwise(draw):
 
 
 @st.composite
-def matmul(draw):
-    dtype = draw(DTYPES)
-    extent = st.one_of(st.integers(1, 20), st.sampled_from([63, 65, 130, 300]))
+def matmul(draw, small=False, dtypes=DTYPES):
+    dtype = draw(dtypes)
+    extent = st.one_of(
+        st.integers(1, 20), st.sampled_from([33, 65, 130] if small else [63, 65, 130, 300])
+    )
     m, n, k = draw(extent), draw(extent), draw(extent)
     lead_a = draw(st.sampled_from([(), (), (2,), (1,), (3, 2)]))
     lead_b = draw(st.sampled_from([(), (), lead_a, lead_a[-1:]]))
+    if small:
+        assume(m * n * k * np.prod(lead_a) < SECOND)
     a, b = draw(arrays((*lead_a, m, k), dtype)), draw(arrays((*lead_b, k, n), dtype))
     if draw(st.booleans()):
         a = np.ascontiguousarray(a.swapaxes(-1, -2)).swapaxes(-1, -2)
@@ -137,10 +164,12 @@ def matmul(draw):
 
 
 @st.composite
-def linear(draw):
-    dtype = draw(DTYPES)
+def linear(draw, small=False, dtypes=DTYPES):
+    dtype = draw(dtypes)
     lead = draw(st.sampled_from([(), (1,), (5,), (70,), (2, 3), (0,)]))
     d, h = draw(st.integers(1, 70)), draw(st.integers(1, 70))
+    if small:
+        assume(d * h * np.prod(lead) < SECOND)
     x, w = draw(arrays((*lead, d), dtype)), draw(arrays((h, d), dtype))
     b = draw(st.one_of(st.none(), arrays((h,), dtype)))
     return (x, w, b), {"activation": draw(st.sampled_from([None, "relu"]))}
@@ -432,3 +461,21 @@ ONLY["rnn", "units"] = sequence(1, few=True, nonlinearity=NONLINEARITIES)
 def problems(ladder, rung):
     """Return the strategy of a rung's problems."""
     return ONLY.get((ladder, rung), PROBLEMS[ladder])
+
+
+SMALL = {
+    "matmul": matmul(small=True),
+    "linear": linear(small=True),
+    "conv2d": conv2d(small=True),
+}
+SMALL_ONLY = {
+    ("matmul", "tensor_core"): matmul(small=True, dtypes=TENSOR_CORES),
+    ("linear", "tensor_core"): linear(small=True, dtypes=TENSOR_CORES),
+    ("conv2d", "tensor_core"): conv2d(small=True, dtypes=TENSOR_CORES),
+    ("conv2d", "depthwise"): depthwise(small=True),
+}
+
+
+def small_problems(ladder, rung):
+    """Return the strategy of a CUDA rung's problems, as large as the simulator can bear."""
+    return SMALL_ONLY.get((ladder, rung), SMALL[ladder])

@@ -7,14 +7,16 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 ROOMS = {"kernels", "layers", "tests", "bench", "examples"}
+CUDA_PACKAGES = ("numba.cuda", "numba_cuda", "cuda.", "cupy")
 FILES = sorted(
     p for room in ("kernels", "layers", "bench", "examples") for p in (ROOT / room).rglob("*.py")
 )
 
 
-def imports(path):
-    """Every module a file imports, anywhere in it."""
-    for node in ast.walk(ast.parse(path.read_text())):
+def imports(path, outermost=False):
+    """Every module a file imports, anywhere in it, or outside of its functions."""
+    tree = ast.parse(path.read_text())
+    for node in tree.body if outermost else ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -55,7 +57,14 @@ def test_arrows(path):
         assert not tops & {"examples"}
     if path.name == "reference.py":
         assert tops <= {"numpy", "math", "__future__"}
-    if "cuda" not in parts and path.name != "targets.py":
-        assert not any(n.startswith("numba.cuda") or n == "cupy" for n in names)
+    if parts[0] != "kernels" or not ("cuda" in parts or path == ROOT / "kernels/core/targets.py"):
+        assert not {n for n in names if n.startswith(CUDA_PACKAGES)}
+    if parts[0] == "kernels" and path == ROOT / "kernels/core/cuda/arrays.py":
+        assert not set(imports(path, outermost=True)) & {
+            "torch",
+            "cupy",
+        }  # if they are there at all
+    elif parts[0] == "kernels":
+        assert not tops & {"torch", "cupy", "ml_dtypes"}
     if path.name != "jit.py" and parts[0] == "kernels":
         assert not {"numba.njit", "numba.jit"} & names

@@ -70,7 +70,11 @@ def test_same_bits_over_threads_and_with_out(ladder, rung, direction, data):
         assert calls.flat(results[0]).tobytes() == calls.flat(other).tobytes()
 
 
-@pytest.mark.parametrize("ladder", kernels.ladders(), ids=lambda each: each.name)
+@pytest.mark.parametrize(
+    "ladder",
+    [*kernels.ladders(), *kernels.ladders("cuda")],
+    ids=lambda each: f"{each.name}-{each.target}",
+)
 def test_ladder_is_one_chain_from_the_formula(ladder):
     names = [rung.name for rung in ladder]
     assert len(set(names)) == len(names)
