@@ -15,7 +15,7 @@ import pytest
 
 import kernels
 from bench import calls
-from kernels.core.cuda import arrays, launch
+from kernels.core.cuda import arrays, kept, launch
 from kernels.core.cuda.launch import compile_only, described
 from kernels.core.device_array import DeviceArray
 
@@ -341,20 +341,18 @@ def test_scratch_is_kept_for_a_thread_and_a_stream(monkeypatch):
     def room(nbytes, dtype):
         return DeviceArray.packed(next(addresses), (nbytes,), dtype, None)
 
-    monkeypatch.setattr(arrays, "cuda", SimpleNamespace(device_array=room))
+    monkeypatch.setattr(kept, "cuda", SimpleNamespace(device_array=room))
     monkeypatch.setattr(arrays, "on_device", lambda ordinal: contextlib.nullcontext())
     monkeypatch.setattr(arrays, "poison", lambda array: None)
-    monkeypatch.setattr(arrays, "_scratch", {})
+    monkeypatch.setattr(kept, "_scratch", {})
     x = described((4,))
-    mine = arrays.scratch(100, np.float32, x).pointer
+    mine = kept.scratch(100, np.float32, x).pointer
     found = []
-    beside = threading.Thread(
-        target=lambda: found.append(arrays.scratch(100, np.float32, x).pointer)
-    )
+    beside = threading.Thread(target=lambda: found.append(kept.scratch(100, np.float32, x).pointer))
     beside.start()
     beside.join()
-    found.append(arrays.scratch(100, np.float32, replace(x, stream=7)).pointer)
-    assert arrays.scratch((2, 50), np.float32, x).pointer == mine
+    found.append(kept.scratch(100, np.float32, replace(x, stream=7)).pointer)
+    assert kept.scratch((2, 50), np.float32, x).pointer == mine
     assert len({mine, *found}) == 3
 
 

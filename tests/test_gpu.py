@@ -281,11 +281,11 @@ def test_failed_launch_surfaces_at_the_call_under_debug_sync():
 
 
 def test_memory_kept_is_given_back(rng):
-    from kernels.core.cuda import arrays
+    from kernels.core.cuda import kept
 
     x = kernels.to_device(rng.standard_normal((130, 130), np.float32))
     kernels.matmul(x, x)
     kernels.clear_memory()
-    assert not arrays._scratch
+    assert not kept._scratch
     judged = calls.reference("matmul", "forward", (kernels.to_host(x),) * 2, {})
     assert check.ratio(kernels.to_host(kernels.matmul(x, x)), judged) <= 1

@@ -175,18 +175,18 @@ def scratch(shape: int | tuple[int, ...], dtype: Any, like: Any) -> Any:
     """Return scratch for one call where `like` lives; on a device it is the same buffer for each call."""
     if isinstance(like, np.ndarray):
         return empty(shape, dtype)
-    from kernels.core.cuda import arrays
+    from kernels.core.cuda import kept
 
-    return arrays.scratch(shape, dtype, like)
+    return kept.scratch(shape, dtype, like)
 
 
 def zeros(count: int, dtype: Any, like: Any) -> Any:
     """Return `count` zeros where `like` lives, to be read only; on a device they are kept."""
     if isinstance(like, np.ndarray):
         return np.zeros(count, dtype)
-    from kernels.core.cuda import arrays
+    from kernels.core.cuda import kept
 
-    return arrays.zeros(count, dtype, like)
+    return kept.zeros(count, dtype, like)
 
 
 def poisons() -> bool:
@@ -197,9 +197,9 @@ def poisons() -> bool:
 def clear_memory() -> None:
     """Give the recycler's idle buffers back to the operating system, and scratch on devices to its driver."""
     _pool.clear()
-    arrays = sys.modules.get("kernels.core.cuda.arrays")
-    if arrays is not None:
-        arrays.clear()
+    kept = sys.modules.get("kernels.core.cuda.kept")
+    if kept is not None:
+        kept.clear()
 
 
 def held_memory() -> int:

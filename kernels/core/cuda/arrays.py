@@ -1,4 +1,4 @@
-"""Arrays of others in, without a copy; the same kind out; scratch that is kept from call to call.
+"""Arrays of others in, without a copy; the same kind out.
 
 PyTorch's, CuPy's and Numba's own arrays are known by name: outputs are made by their library, from its memory
 pool. Any other kind with ``__cuda_array_interface__`` or CUDA DLPack is read as well; its outputs are Numba's.
@@ -9,8 +9,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import itertools
-import math
-import threading
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -21,10 +19,6 @@ from kernels.core import memory, targets
 from kernels.core.cuda.compiler import SIMULATED, cuda, standing_for
 from kernels.core.device_array import DeviceArray
 
-# One buffer for each device, stream and thread: what one thread queues on one stream uses it in turn. The kernels of
-# two threads' calls may come to one stream in any order.
-_scratch: dict[tuple[int, int, int], DeviceArray] = {}
-_zeros: dict[int, DeviceArray] = {}
 _addresses = itertools.count(1 << 50, 1 << 50)  # of arrays that are only described
 
 
@@ -247,52 +241,6 @@ def copy_from_host(host: np.ndarray, array: DeviceArray) -> None:
         argument(replace(array, dtype=bits.dtype, native=None)).copy_to_device(
             bits, stream=external_stream(array.stream)
         )
-
-
-def scratch(elements: int | tuple[int, ...], dtype: Any, like: DeviceArray) -> DeviceArray:
-    """Return scratch for one call: a buffer kept for the device, stream and thread, made anew only to grow."""
-    shape = (elements,) if isinstance(elements, int | np.integer) else tuple(elements)
-    dtype = np.dtype(dtype)
-    nbytes = math.prod(shape) * dtype.itemsize
-    if standing_for():
-        return DeviceArray.packed(like.pointer, shape, dtype, None)
-    place = (like.device, like.stream, threading.get_ident())
-    held = _scratch.get(place)
-    if held is None or held.size < nbytes:
-        with on_device(like.device):
-            made = cuda.device_array(nbytes, np.uint8)
-        held = _scratch[place] = replace(view("scratch", made), stream=like.stream)
-    part = DeviceArray.packed(
-        held.pointer, shape, dtype, held.owner, device=like.device, stream=like.stream
-    )
-    poison(part)
-    return part
-
-
-def zeros(count: int, dtype: Any, like: DeviceArray) -> DeviceArray:
-    """Return zeros that are made once: what stands for a bias that was not given."""
-    dtype = np.dtype(dtype)
-    if standing_for():
-        return DeviceArray.packed(like.pointer, (count,), dtype, None)
-    nbytes, place = count * dtype.itemsize, like.device
-    held = _zeros.get(place)
-    if held is None or held.size < nbytes:
-        with on_device(like.device):
-            held = view("zeros", cuda.to_device(np.zeros(nbytes, np.uint8)))
-            if not SIMULATED:
-                cuda.synchronize()  # streams that do not wait for the default one read it as well
-            _zeros[place] = held
-    return DeviceArray.packed(
-        held.pointer, (count,), dtype, held.owner, device=like.device, stream=like.stream
-    )
-
-
-def clear() -> None:
-    """Give what is kept from call to call back, once all work is done."""
-    if _scratch and not SIMULATED:
-        cuda.synchronize()
-    _scratch.clear()
-    _zeros.clear()
 
 
 def argument(array: DeviceArray) -> Any:
