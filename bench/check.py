@@ -7,7 +7,7 @@ reference. Where the reference is NaN the result must be, and nowhere else; infi
 that states its growth (Winograd's transforms) is held to growth·(4 + √terms)·eps·max(scale) instead.
 
 What is stored in 16 bits was summed in float32: eps is float32's then, and the sum's rounding to what is stored is
-allowed beside it, a unit in the last place.
+allowed beside it, half a unit in the last place.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
-# Of the dtypes that NumPy's finfo may not know: eps, and the least number above zero.
-HALVES = {"float16": (2.0**-10, 2.0**-24), "bfloat16": (2.0**-7, 2.0**-133)}
+# Of the dtypes that NumPy's finfo may not know: what rounding to them may change, of a number and at the least.
+HALVES = {"float16": (2.0**-11, 2.0**-25), "bfloat16": (2.0**-8, 2.0**-134)}
 
 
 def ratio(got: np.ndarray, judged: tuple[Any, Any, int], growth: float | None = None) -> float:
@@ -38,8 +38,8 @@ def ratio(got: np.ndarray, judged: tuple[Any, Any, int], growth: float | None = 
     info = np.finfo(got.dtype)
     bound = (4 + np.sqrt(terms)) * float(info.eps) * scale + 4 * float(info.smallest_subnormal)
     if stored:
-        eps, least = stored
-        bound += eps * np.abs(np.where(np.isfinite(value), value, 0.0)) + least
+        unit, least = stored
+        bound += unit * (np.abs(np.where(np.isfinite(value), value, 0.0)) + bound) + least
     with np.errstate(invalid="ignore", over="ignore"):
         share = np.abs(got.astype(np.float64) - value) / bound
     share = np.where(exact, 0.0, share)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import importlib
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -13,7 +14,8 @@ from rich.console import Console
 from rich.progress import Progress
 
 import kernels
-from bench import calls, cases, ceilings, choice, peers, race, report, summary
+from bench import calls, cases, ceilings, peers, race, report
+from bench.conclusion import conclude
 from kernels.core import targets
 
 DTYPES = {"cpu": ("float32", "float64"), "cuda": ("float16", "bfloat16", "tf32")}
@@ -138,7 +140,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             )
         kernels.set_num_threads(options.threads)
         if options.plot:
-            from bench import chart
+            importlib.import_module("bench.chart")  # here and not at the end, when all is timed
     except ImportError:
         options.fail("--plot: matplotlib is not installed (python -m pip install matplotlib)")
     except (TypeError, ValueError) as error:
@@ -184,23 +186,4 @@ def main(argv: Sequence[str] | None = None) -> int:
                 report.show(one, limits, console)
             races.append(one)
             progress.advance(task)
-    lines = list(summary.lines(races))
-    if lines and len(chosen) > 1:
-        report.show_lines(lines, console)
-    picks = choice.choices(races) if options.choice else []
-    if options.choice:
-        choice.show(picks, console)
-    about = {**report.machine(threads, limits), "strict": options.strict}
-    if options.json:
-        report.dump(races, about, options.json, summary=lines, choice=picks)
-        console.print(f"written: {options.json}")
-    if options.plot:
-        for path in chart.draw(races, limits, options.plot):
-            console.print(f"written: {path}")
-    if options.readme:
-        for path in report.write_readme(races, about, f"python -m bench {_words(argv)}"):
-            console.print(f"written: {path}")
-    wrong = [f"{r.case.ladder} {r.case.name} {r.direction}" for r in races if not r.correct]
-    for name in wrong:
-        console.print(f"[red]wrong: {name}[/red]")
-    return 1 if wrong else 0
+    return conclude(races, options, report.machine(threads, limits), limits, console, _words(argv))

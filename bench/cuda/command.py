@@ -10,8 +10,9 @@ from rich.console import Console
 from rich.progress import Progress
 
 import kernels
-from bench import calls, choice, report, summary
+from bench import calls, report
 from bench.cases import Case
+from bench.conclusion import conclude
 from bench.cuda import correct, device, race, torch_peer
 from bench.race import Race
 from kernels.core.cuda import compiler
@@ -45,27 +46,8 @@ def run(options: argparse.Namespace, chosen: list[Case], console: Console, words
         about = device.about(limits, cost)
         _introduce(about, options.dtype, console)
         races = _races(options, chosen, kind, wrong, limits, seed, console)
-    lines = list(summary.lines(races))
-    if lines and len(chosen) > 1:
-        report.show_lines(lines, console)
-    picks = choice.choices(races) if options.choice else []
-    if options.choice:
-        choice.show(picks, console)
-    about = {**about, "strict": options.strict, "verdicts": [each._asdict() for each in found]}
-    if options.json:
-        report.dump(races, about, options.json, summary=lines, choice=picks)
-        console.print(f"written: {options.json}")
-    if options.plot:
-        from bench import chart
-
-        for path in chart.draw(races, limits, options.plot):
-            console.print(f"written: {path}")
-    if options.readme:
-        for path in report.write_readme(races, about, f"python -m bench {words}"):
-            console.print(f"written: {path}")
-    late = [f"{r.case.ladder} {r.case.name} {r.direction}" for r in races if not r.correct]
-    for name in late:
-        console.print(f"[red]wrong: {name}[/red]")
+    about = {**about, "verdicts": [each._asdict() for each in found]}
+    late = conclude(races, options, about, limits, console, words)
     return 1 if wrong or late else 0
 
 

@@ -8,10 +8,10 @@ Peak, bandwidth and multiprocessors are the H100 SXM's (NVIDIA H100 Tensor Core 
 from kernels.conv.cuda.depthwise import strip
 from kernels.conv.cuda.implicit_gemm import needs
 from kernels.conv.cuda.shared import tiles
+from kernels.core.cuda.choices import MULTIPROCESSORS
 
 PEAK = 60e6  # multiplies and adds of float32 a microsecond; of float64 half as many
 BANDWIDTH = 3e6  # bytes a microsecond
-MULTIPROCESSORS = 132
 LAUNCH = 4.0  # until a queued kernel runs
 
 

@@ -1,16 +1,9 @@
 """The rungs of conv2d on a CUDA device."""
 
 from kernels.conv.cuda import costs, depthwise, implicit_gemm, naive, shared, tensor_core
+from kernels.core.cuda import choices
 from kernels.core.cuda.compiler import lowered
 from kernels.core.ladder import Ladder, Rung
-
-
-def _halves(problem, direction):
-    """Refuse what only tensor cores take."""
-    if problem.itemsize < 4:
-        return f"it sums in the arrays' own dtype, and {problem.dtype} is for tensor_core"
-    return None
-
 
 CONV2D = Ladder(
     "conv2d",
@@ -24,7 +17,7 @@ CONV2D = Ladder(
             {"forward": naive.conv2d, "dx": naive.dx, "dw": naive.dw, "db": naive.db},
             costs.naive,
             "cuda",
-            _halves,
+            choices.halves,
         ),
         Rung(
             "shared",

@@ -3,6 +3,7 @@
 from functools import partial
 
 from kernels.core import precision
+from kernels.core.cuda import choices
 from kernels.core.cuda.compiler import lowered
 from kernels.core.ladder import Ladder, Rung
 from kernels.gemm.cuda import (
@@ -65,14 +66,7 @@ def _tensor_core(p, direction):
     return expected(p, blocks, flops, TENSOR_CORE * 2 / p.itemsize, launches) + moved / BANDWIDTH
 
 
-def _halves(problem, direction):
-    """Refuse what only tensor cores take."""
-    if problem.itemsize < 4:
-        return f"it sums in the arrays' own dtype, and {problem.dtype} is for tensor_core"
-    return None
-
-
-def _rung(name, idea, builds_on, module, cost, refuses=_halves, **more):
+def _rung(name, idea, builds_on, module, cost, refuses=choices.halves, **more):
     """Make a rung whose three directions are one loop: products all."""
     run = dict.fromkeys(("forward", "da", "db"), module.matmul)
     return Rung(name, idea, builds_on, run, cost, "cuda", refuses, **more)
@@ -110,7 +104,7 @@ MATMUL = Ladder(
             "shared",
             register_tile,
             _register_tile,
-            lowered(_halves),
+            lowered(choices.halves),
             scratch=register_tile.scratch,
         ),
         _rung(
@@ -119,7 +113,7 @@ MATMUL = Ladder(
             "register_tile",
             tensor_core,
             _tensor_core,
-            lowered(tensor_plan.refuses),
+            lowered(choices.tensor_cores),
             scratch=tensor_plan.scratch,
             growth=tensor_plan.growth,
         ),

@@ -27,12 +27,13 @@ from typing import Any
 
 import numpy as np
 
+from kernels.core.cuda.choices import PARTS
 from kernels.core.cuda.compiler import cuda
 from kernels.core.cuda.launch import Kernel, kernel
 from kernels.core.cuda.operations import copy1, copy16
 from kernels.gemm.cuda import panels, tile
 from kernels.gemm.cuda.panels import aligned
-from kernels.gemm.cuda.sums import PARTS, WAVE, add_parts
+from kernels.gemm.cuda.sums import WAVE, add_parts
 from kernels.gemm.cuda.tile import PAD, Tile
 
 GROUP = 8  # tiles down that are computed one after the other

@@ -13,14 +13,14 @@ from functools import cache
 
 import numpy as np
 
+from kernels.core.cuda import gathering
+from kernels.core.cuda.choices import PARTS
 from kernels.core.cuda.compiler import cuda
-from kernels.core.cuda.launch import each, kernel
+from kernels.core.cuda.launch import kernel
 from kernels.core.cuda.operations import narrow, widen
 
 COLUMNS, WARPS = 32, 8
-THREADS = 256
 WAVE = 128  # blocks that fill a GPU: large ones have about as many multiprocessors
-PARTS = 8
 ROWS = 256  # for a part, at least
 
 
@@ -64,15 +64,9 @@ def partial(dtype):
     return column_sums
 
 
-@kernel(THREADS, lambda parts, c: each(c, THREADS))
 def add_parts(parts, c):
     """c[i] = Σ_p parts[p, i], in the order of p."""
-    i = cuda.grid(1)
-    if i < c.size:
-        total = parts[0, i]
-        for p in range(1, parts.shape[0]):
-            total += parts[p, i]
-        c[i] = total
+    gathering.sums(parts.reshape(1, *parts.shape), c.reshape(1, c.size))
 
 
 def column_sums(dy, db, scratch=None):

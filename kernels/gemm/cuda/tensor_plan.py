@@ -9,13 +9,12 @@ from __future__ import annotations
 from functools import cache
 from typing import NamedTuple
 
-from kernels.core import precision
+from kernels.core.cuda import choices
+from kernels.core.cuda.choices import MULTIPROCESSORS, PARTS
 from kernels.gemm.cuda import padded, warp_tile
 
-MULTIPROCESSORS = 132  # of an H100 or H200
-PARTS, STEPS = 8, 16  # of k: at most so many parts, of at least so many tiles each
+STEPS = 16  # tiles along k of a part, at least
 DEEP = 4  # tiles along k from which on odd lines are copied to a pitch of whole 16 bytes
-ROUNDED = 2 * 2.0**-11 + 2.0**-22  # of |a|·|b|, where both are rounded to TF32
 
 
 class Plan(NamedTuple):
@@ -61,23 +60,9 @@ def scratch(problem, direction):
     return sum(rooms(plan(*shape), *shape)) // problem.itemsize
 
 
-def refuses(problem, direction):
-    """Refuse devices without these tensor cores, float64, and float32 where nothing may be rounded."""
-    major, minor = problem.capability
-    if (major, minor) < (8, 0):
-        return f"its instructions need compute capability 8.0, and this device has {major}.{minor}"
-    if problem.itemsize == 8:
-        return "it multiplies float16, bfloat16, and float32 rounded to TF32, not float64"
-    if problem.itemsize == 4 and precision.strict():
-        return "it rounds float32 to TF32, which precision('strict') leaves out"
-    return None
-
-
 def growth(problem, direction):
-    """By how much TF32 may exceed a plain sum's bound: both factors are rounded, by at most 2⁻¹¹ of themselves."""
-    if problem.itemsize < 4:
-        return None  # products of 16-bit elements are exact in float32
-    return 1 + ROUNDED / ((4 + problem.k**0.5) * 2.0**-23)
+    """By how much the rung may exceed a plain sum's bound."""
+    return choices.tf32_growth(problem, problem.k)
 
 
 def work(problem):

@@ -5,17 +5,19 @@ strip's x and row j of its y meet in tap r where i = j·stride + r·dilation, as
 compiled: each sum then has a register of its own.
 """
 
+from kernels.core.cuda import choices
 from kernels.core.cuda.compiler import inlined
 
 THREADS = 256
 ROWS = 7  # in a strip: the sides of usual images are multiples of it
 MOST_PRODUCTS = 350  # in a kernel's text
-FEW_THREADS = 132 * 1024  # a strip is short where long ones would not give as many
+FEW_THREADS = (
+    choices.MULTIPROCESSORS * 1024
+)  # a strip is short where long ones would not give as many
 MOST_STRIDE = 32  # of dx: a strip is no shorter
 MOST_TAPS = 49  # of a filter that waits in registers as a whole
 SIDE = 7  # taps of a block of dw, down and across, at most
-MOST_PARTS = 8  # of the sum for dw
-ENOUGH = 4 * 132  # blocks
+ENOUGH = 4 * choices.MULTIPROCESSORS  # blocks
 LOADS = 16  # that a thread starts before it waits for the first
 
 
@@ -59,7 +61,7 @@ def refuses(problem, direction):
     """Why a problem cannot be done so, or None."""
     p = problem
     if p.itemsize < 4:
-        return f"it sums in the arrays' own dtype, and {p.dtype} is for tensor_core"
+        return choices.halves(p, direction)
     if p.groups != p.c:
         return f"it is for a channel a group, not {p.c // p.groups}"
     if direction == "dx" and p.r * p.s > MOST_TAPS and p.stride != (1, 1):
@@ -85,7 +87,7 @@ def parts(problem):
     p = problem
     blocks = p.k * -(-p.r // SIDE) * -(-p.s // SIDE)
     strips = p.n * _strips(p.oh) * p.ow
-    return max(1, min(MOST_PARTS, -(-ENOUGH // blocks), strips // (4 * THREADS)))
+    return max(1, min(choices.PARTS, -(-ENOUGH // blocks), strips // (4 * THREADS)))
 
 
 def scratch(problem, direction):

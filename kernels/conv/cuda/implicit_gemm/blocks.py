@@ -17,13 +17,13 @@ import functools
 from collections.abc import Callable
 from typing import NamedTuple
 
+from kernels.core.cuda.choices import MULTIPROCESSORS
 from kernels.core.cuda.compiler import cuda, inlined
 from kernels.core.cuda.operations import copy1
 from kernels.gemm.cuda import tile
 
 THREADS = 256
 DEPTH = 8  # terms that a slice takes from each step
-BUSY = 132  # multiprocessors of an H100, for the choice alone
 STORES = 2.0  # steps that the outputs of a tile cost
 
 
@@ -146,7 +146,7 @@ def best(
         blocks = steps_of(rows, bm) * steps_of(columns, bn) * times
         steps = inner(block(bm, bn, itemsize).BK)
         for cut in range(1, max(1, min(parts, steps)) + 1):
-            rounds = steps_of(blocks * cut, BUSY)
+            rounds = steps_of(blocks * cut, MULTIPROCESSORS)
             time = rounds * (step * steps_of(steps, cut) + STORES) + STORES * (cut > 1)
             found.append((time, cut, order, (bm, bn)))
     time, cut, _, size = min(found)

@@ -21,12 +21,11 @@ import numpy as np
 
 from kernels.conv.cuda.implicit_gemm.blocks import DEPTH, THREADS, best, block, steps_of
 from kernels.conv.cuda.implicit_gemm.loads import INT, NEAR, by_table, pieces, within
+from kernels.core.cuda.choices import PARTS
 from kernels.core.cuda.compiler import cuda, inlined
 from kernels.core.cuda.gathering import sums
 from kernels.core.cuda.launch import kernel
 from kernels.core.cuda.operations import copy1, flat, quotient
-
-PARTS = 8
 
 
 def _grid(dy, x, sizes, dw):
@@ -165,19 +164,8 @@ def product(
         load_y(gradient, y_at, y_rows if yp < end else INT(0), y_piece, ys)
         ih, iw = INT(q * step_h + down), INT(v * step_w + right)
         if FEW:
-            look_up(
-                data,
-                x_at,
-                x_rows if xp < end else INT(0),
-                table,
-                xrow,
-                ih,
-                iw,
-                high,
-                across,
-                entry,
-                xs,
-            )
+            rest = x_rows if xp < end else INT(0)
+            look_up(data, x_at, rest, table, xrow, ih, iw, high, across, entry, xs)
         elif XV > 1:
             load_x(data, x_at, x_rows if yp < end else INT(0), x_piece, xs)
         else:

@@ -3,6 +3,7 @@
 from kernels.conv.cuda.implicit_gemm.dw import cut
 from kernels.conv.cuda.implicit_gemm.forward import choice, phases
 from kernels.conv.cuda.implicit_gemm.pack import width
+from kernels.core.cuda import choices
 
 PHASES = 256  # of dx with strides, a launch each, at most: beyond, hardly any tap meets a position
 
@@ -11,7 +12,7 @@ def refuses(problem, direction):
     """Refuse what only tensor cores take, and what its integers do not count."""
     p = problem
     if p.itemsize < 4:
-        return f"it sums in the arrays' own dtype, and {p.dtype} is for tensor_core"
+        return choices.halves(p, direction)
     if p.n * max(p.h * p.w, p.oh * p.ow) >= 2**31 - 128:
         return "it counts the positions of all images in 31 bits"
     count = min(p.stride[0], p.h) * min(p.stride[1], p.w)

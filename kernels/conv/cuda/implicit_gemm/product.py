@@ -183,19 +183,8 @@ def product(size: tuple[int, int], itemsize: int, gather: str, far: bool) -> Any
             if FEW:
                 w_at = INDEX(w_at + BK * MP)
                 w_rest, x_rest = INT(w_rest - BK), INT(x_rest - BK)
-                look_up(
-                    data,
-                    x_at,
-                    x_rest,
-                    table,
-                    INT(C * R * S) - x_rest,
-                    ih,
-                    iw,
-                    high,
-                    across,
-                    entry,
-                    xs,
-                )
+                first = INT(C * R * S) - x_rest
+                look_up(data, x_at, x_rest, table, first, ih, iw, high, across, entry, xs)
             else:
                 s, iw = INT(s + 1), INT(iw + spread_w)
                 x_at = INDEX(x_at + spread_w)

@@ -7,6 +7,8 @@ and more maps.
 
 import math
 
+from kernels.core.cuda import choices
+
 THREADS = 256
 MAPS = 16  # sums of a thread
 TILES = ((32, 8, 1), (16, 8, 2), (8, 8, 4))  # WIDE, HIGH, LANES
@@ -14,8 +16,7 @@ PATCH = 3072  # elements of x (or dy) that a block holds; with the weights 48 KB
 WEIGHTS = 3072
 DW_PATCH = 4096
 DW_POSITIONS = 32  # neighbours in a row of y that a block of dw holds at a time, at most
-MOST_PARTS = 8  # of the sum for dw
-ENOUGH = 2 * 132  # blocks
+ENOUGH = 2 * choices.MULTIPROCESSORS  # blocks
 PAD = 4  # between rows of weights: stores then meet 8 banks instead of 2
 
 
@@ -44,7 +45,7 @@ def refuses(problem, direction):
     if direction == "db":
         return None
     if p.itemsize < 4:
-        return f"it sums in the arrays' own dtype, and {p.dtype} is for tensor_core"
+        return choices.halves(p, direction)
     if direction == "dw":
         return None if columns(p.ow, *_dw(p))[0] else "a channel's taps do not fit its block"
     width = p.ow if direction == "forward" else p.w
@@ -82,7 +83,7 @@ def parts(problem):
         return 1
     blocks = p.groups * -(-p.k // p.groups // MAPS) * -(-channels // held)
     pieces = p.n * p.oh * -(-p.ow // positions)
-    return max(1, min(MOST_PARTS, -(-ENOUGH // blocks), pieces // 8))
+    return max(1, min(choices.PARTS, -(-ENOUGH // blocks), pieces // 8))
 
 
 def scratch(problem, direction):

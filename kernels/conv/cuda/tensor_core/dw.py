@@ -19,8 +19,8 @@ from kernels.conv.cuda.tensor_core import tile
 from kernels.conv.cuda.tensor_core.loads import list_taps
 from kernels.conv.cuda.tensor_core.tile import PITCH, SPREAD, WORDS
 from kernels.core.cuda.compiler import cuda, inlined
-from kernels.core.cuda.launch import each, kernel
-from kernels.core.cuda.operations import float_of, load_run, narrow
+from kernels.core.cuda.launch import kernel
+from kernels.core.cuda.operations import float_of, load_run
 from kernels.core.cuda.tensor import tf32
 
 PASSES = 8  # rows of each operand that a thread loads, a step
@@ -53,23 +53,7 @@ def make(side, elements, flat):
     LOADED = PASSES * elements
     depth = WORDS * elements
 
-    def blocks(
-        dy,
-        x,
-        images,
-        inner,
-        outer,
-        groups,
-        source,
-        target,
-        window,
-        stride,
-        lead,
-        dilation,
-        parts,
-        like,
-        partial,
-    ):
+    def blocks(dy, x, images, inner, outer, groups, source, target, window, stride, lead, dilation, parts, *rest):  # fmt: skip
         return blocks_of(inner, outer, groups, window[0] * window[1], side, flat), parts
 
     @inlined
@@ -84,33 +68,17 @@ def make(side, elements, flat):
 
     @kernel(threads, blocks, resident=3 if side == 64 else 1)
     def dw(
-        dy,
-        x,
-        images,
-        inner,
-        outer,
-        groups,
-        source,
-        target,
-        window,
-        stride,
-        lead,
-        dilation,
-        parts,
-        like,
+        dy, x, images, inner, outer, groups, source, target, window, stride, lead, dilation, parts, like,
         partial,
-    ):
+    ):  # fmt: skip
         room = cuda.shared.array(ROOM, np.uint32, alignment=16)
         sums = cuda.local.array(SUMS, np.float32)
         fa = cuda.local.array(WORDS_A, np.uint32)
         fb = cuda.local.array(WORDS_B, np.uint32)
         raw_a = cuda.local.array(LOADED, np.uint32)
         raw_b = cuda.local.array(LOADED, np.uint32)
-        oh, ow, n = (
-            cuda.local.array(2, np.int32),
-            cuda.local.array(2, np.int32),
-            cuda.local.array(2, np.int32),
-        )
+        oh, ow = cuda.local.array(2, np.int32), cuda.local.array(2, np.int32)
+        n = cuda.local.array(2, np.int32)
         t = cuda.threadIdx.x
         tiles, taps = (outer + side - 1) // side, window[0] * window[1]
         unit = cuda.blockIdx.x
@@ -166,15 +134,8 @@ def make(side, elements, flat):
                     ih, iw = np.int32(oh[e] * step_h + base_h), np.int32(ow[e] * step_w + base_w)
                     at_y = from_y + n[e] * image_y + oh[e] * target[1] + ow[e]
                     at_x = from_x + n[e] * image_x + ih * source[1] + iw
-                    load_run(
-                        dy,
-                        at_y,
-                        step_rows * plane_y,
-                        rows_a if there else 0,
-                        raw_a,
-                        e * PASSES,
-                        PASSES,
-                    )
+                    limit = rows_a if there else 0
+                    load_run(dy, at_y, step_rows * plane_y, limit, raw_a, e * PASSES, PASSES)
                     if flat:
                         for i in range(PASSES):
                             shift = shifts[lane_row + i * step_rows]
@@ -217,14 +178,3 @@ def make(side, elements, flat):
             cuda.syncthreads()
 
     return dw
-
-
-@kernel(256, lambda partial, parts, dw: each(dw, 256))
-def add(partial, parts, dw):
-    """dw = the sum of the parts, in their order."""
-    t = cuda.grid(1)
-    if t < dw.size:
-        total = partial[t]
-        for part in range(1, parts):
-            total += partial[part * dw.size + t]
-        dw[t] = narrow(total, dw)

@@ -52,23 +52,7 @@ def make(rows, elements, phased, flat):
     RESIDENT = 3 if rows == 64 else 2  # blocks at a time: 168 or 128 registers a thread
     SUMS, WORDS_A, WORDS_B = ROWS * COLUMNS * 4, ROWS * 4, COLUMNS * 2
 
-    def blocks(
-        x,
-        packed,
-        b,
-        images,
-        inner,
-        outer,
-        groups,
-        source,
-        target,
-        window,
-        stride,
-        lead,
-        dilation,
-        relu,
-        y,
-    ):
+    def blocks(x, packed, b, images, inner, outer, groups, source, target, window, stride, *rest):
         high, wide = target
         phases = 1
         if phased:
@@ -78,22 +62,8 @@ def make(rows, elements, phased, flat):
 
     @kernel(threads, blocks, resident=RESIDENT)
     def product(
-        x,
-        packed,
-        b,
-        images,
-        inner,
-        outer,
-        groups,
-        source,
-        target,
-        window,
-        stride,
-        lead,
-        dilation,
-        relu,
-        y,
-    ):
+        x, packed, b, images, inner, outer, groups, source, target, window, stride, lead, dilation, relu, y
+    ):  # fmt: skip
         room = cuda.shared.array(ROOM, np.uint32, alignment=16)
         places = cuda.shared.array(BN, np.int64)
         sums = cuda.local.array(SUMS, np.float32)
@@ -213,9 +183,8 @@ def make(rows, elements, phased, flat):
         place = places[t & (BN - 1)]
         within = place >= 0
         place += base * target[0] * target[1]
-        for half in range(
-            2
-        ):  # of the positions: so that neighbours are written together, out of what room there is
+        # half of the positions, then the rest: neighbours are written together, out of what room there is
+        for half in range(2):
             if first >> 6 == half:
                 spread(sums, room, row, first & 63)
             cuda.syncthreads()

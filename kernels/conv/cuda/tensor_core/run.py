@@ -13,13 +13,12 @@ from kernels.conv.cuda.tensor_core import dw as gradient
 from kernels.conv.cuda.tensor_core import points, product, weights
 from kernels.conv.cuda.tensor_core.tile import WORDS
 from kernels.core import memory, precision
+from kernels.core.cuda import choices, gathering
 from kernels.core.device_array import DeviceArray
-from kernels.gemm.cuda.tensor_plan import ROUNDED
 
 BITS: dict[int, np.dtype] = {2: np.dtype(np.uint16), 4: np.dtype(np.uint32)}
-BUSY = 264  # blocks that keep a large device busy, two for each of 132 multiprocessors: for the choice alone
+BUSY = 2 * choices.MULTIPROCESSORS  # blocks that keep a large device busy
 TENSOR = 989e6  # FLOPs a microsecond with factors of 16 bits, half of that with TF32 (H100 SXM, as `costs`)
-PARTS = 8  # of the sum over positions, at most
 USED = 1 / 32  # of a tile's multiplies: below it, one element a thread is faster
 PHASES = 256  # of dx with strides, at most: beyond, hardly any tap meets a position
 COUNTED = 1 << 31  # packed words, positions of a part of dw, of an image: fewer
@@ -123,7 +122,7 @@ def _dw_plan(q: Shape) -> Plan | None:
         flat = q.listable and 4 * one < 3 * by_tap
         area = q.groups * _up(q.outer, side) * (one if flat else by_tap)
         blocks = area // (side * side)
-        parts = max(1, min(PARTS, BUSY // blocks, steps // 8))
+        parts = max(1, min(choices.PARTS, BUSY // blocks, steps // 8))
         if (-(-steps // parts) + 1) * q.depth >= COUNTED:
             return None
         found.append(Plan(side, flat, parts, 2 * area * steps * q.depth, blocks * parts))
@@ -155,29 +154,20 @@ def _packed(q: Shape, direction: str, found: Plan) -> tuple[int, ...]:
 
 def refuses(problem: Any, direction: str) -> str | None:
     """Why tensor cores cannot do a problem."""
-    if problem.itemsize == 8:
-        return "tensor cores take float16, bfloat16 and float32 (as TF32) here, not float64"
-    if problem.capability < (8, 0):
-        major, minor = problem.capability
-        return f"it needs compute capability 8.0 or more, and the device has {major}.{minor}"
     if max(problem.h * problem.w, problem.oh * problem.ow) >= COUNTED:
         return "it counts the positions of an image in 31 bits"
-    if problem.itemsize == 4 and precision.strict():
-        return "TF32 rounds float32 to 10 bits of mantissa, which precision('strict') excludes"
-    return None
+    return choices.tensor_cores(problem, direction)
 
 
 def growth(problem, direction):
     """By how much TF32 may exceed the bound of a plain sum: as in matmul."""
-    if problem.itemsize < 4:
-        return None
     p = problem
     terms = {
         "forward": p.taps + 1,
         "dx": p.k // p.groups * p.r * p.s,
         "dw": p.n * p.oh * p.ow,
     }[direction]
-    return 1 + ROUNDED / ((4 + terms**0.5) * 2.0**-23)
+    return choices.tf32_growth(p, terms)
 
 
 def cost(problem: Any, direction: str) -> float:
@@ -278,4 +268,4 @@ def dw(dy, x, stride, padding, dilation, groups, dw, scratch=None):
         _bits(dy), _bits(x), q.images, q.inner, q.outer, groups, q.source, q.target, q.window, q.stride,
         q.lead, q.dilation, found.parts, flat, partial,
     )  # fmt: skip
-    gradient.add(partial, found.parts, flat)
+    gathering.sums(partial.reshape(1, found.parts, flat.size), flat.reshape(1, flat.size))
