@@ -198,7 +198,7 @@ def test_halves_are_judged_by_their_float32_sums():
     value = np.array([1.0, 1000.0, 3.0])
     judged = value, np.abs(value), 4
     assert check.ratio(value.astype(np.float16), judged) <= 1
-    between = value + [0.0, 0.24, 0.0]  # neighbours of 16 bits are a half apart there
+    between = value + np.array([0.0, 0.24, 0.0])  # neighbours of 16 bits are a half apart there
     assert check.ratio(value.astype(np.float16), (between, *judged[1:])) <= 1
     assert check.ratio(np.float16([1.0, 1000.5, 3.0]), judged) > 1
     assert check.ratio(np.float16([1.002, 1000.0, 3.0]), judged) > 1

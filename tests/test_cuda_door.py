@@ -118,6 +118,11 @@ def test_cpu_array_beside_one_on_a_device():
             kernels.conv2d_backward(
                 described((1, 3, 3, 3)), np.ones((1, 2, 5, 5), "f4"), described((3, 2, 3, 3))
             )
+        packed = kernels.pack("conv2d", np.ones((3, 2, 3, 3), "f4"))
+        with pytest.raises(
+            TypeError, match=r"^w: .*like x, got Packed$"
+        ):  # nothing copies that there
+            kernels.conv2d(described((1, 2, 5, 5)), packed)
         with pytest.raises(TypeError, match=r"^out: .*CUDA device, got ndarray on the CPU"):
             kernels.matmul(there, there, out=np.ones((4, 4), np.float32))
     assert not launched

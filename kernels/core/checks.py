@@ -151,8 +151,8 @@ def array(
     x: Any = value if there else targets.to_numpy(name, value)
     native = x.dtype if there else x.dtype.newbyteorder("=")
     if native not in FLOATS and not (there and native.name in HALVES):
-        halves = ", float16 or bfloat16" if there else ""
-        raise TypeError(f"{name}: expected float32 or float64{halves}, got {x.dtype}")
+        wanted = "float32, float64, float16 or bfloat16" if there else "float32 or float64"
+        raise TypeError(f"{name}: expected {wanted}, got {x.dtype}")
     if dtype is not None and native != dtype:
         raise TypeError(f"{name}: expected {np.dtype(dtype)} like the other arrays, got {x.dtype}")
     if ndim is not None and x.ndim != ndim:

@@ -147,9 +147,10 @@ def gather(**arrays: Any) -> tuple[Any, ...]:
     first = next(iter(there))
     for name, value in arrays.items():
         if value is not None and name not in there:
+            wanted = f"{name}: expected an array on the CUDA device like {first}, got {type(value).__name__}"
+            is_array = isinstance(value, np.ndarray) or hasattr(value, "__dlpack__")
             raise TypeError(
-                f"{name}: expected an array on the CUDA device like {first}, got "
-                f"{type(value).__name__} on the CPU; kernels.to_device copies it there"
+                f"{wanted} on the CPU; kernels.to_device copies it there" if is_array else wanted
             )
     return foreign.gather(arrays)
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import contextvars
 import functools
-import inspect
 import warnings
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
@@ -24,7 +23,6 @@ from kernels.core.cuda.compiler import SIMULATED, cuda, standing_for, standing_i
 from kernels.core.device_array import DeviceArray
 
 MOST_BLOCKS = (2**31 - 1, 65535, 65535)  # along x, y, z, from compute capability 3.0 on
-MOST_THREADS = 1024
 DRIVERS = ("CudaDriverError", "CUDAError")  # Numba's, and cuda.core's, by which Numba launches
 
 
@@ -188,11 +186,6 @@ def kernel(threads: Any, blocks: Callable, **options: Any) -> Callable[[Callable
         return Kernel(py_func, threads, blocks, **options)
 
     return make
-
-
-def source(kernel: Any) -> str:
-    """Python source of what one thread does."""
-    return inspect.getsource(getattr(kernel, "py_func", kernel))
 
 
 def _is_drivers(error: Exception) -> bool:
