@@ -30,7 +30,10 @@ def test_no_other_top_level_folder():
     found = {
         p.name
         for p in ROOT.iterdir()
-        if p.is_dir() and not p.name.startswith(".") and not p.name.endswith(".egg-info")
+        if p.is_dir()
+        and not p.name.startswith(".")
+        and not p.name.endswith(".egg-info")
+        and not (p / "pyvenv.cfg").exists()  # a reader's virtual environment
     }
     assert found - ignored - {"__pycache__"} <= ROOMS
 
